@@ -1,0 +1,166 @@
+//! What a job may name: each protocol with its claim, its disclosures and its cost. Policy reads disclosures, planners
+//! read cost, and a test compares declared with measured cost.
+
+use futures::future::BoxFuture;
+
+use crate::error::Result;
+use crate::items::{Items, Rows};
+use crate::party::Role;
+use crate::session::Session;
+
+/// A protocol that a spec can name.
+pub trait Protocol: Send + Sync {
+    /// What it is and claims.
+    fn descriptor(&self) -> &'static Descriptor;
+
+    /// Who learns what about whom under this result form. Everything not listed stays hidden, under the stated claim.
+    fn disclosures(&self, form: Form) -> Vec<Disclosure>;
+
+    /// The exact communication and the group operations of `role`.
+    fn cost(&self, parameters: &Parameters, role: Role) -> Cost;
+
+    /// Runs `role` of the protocol over `session`.
+    fn run<'a>(
+        &'a self,
+        session: &'a Session,
+        role: Role,
+        parameters: Parameters,
+        input: Input,
+    ) -> BoxFuture<'a, Result<Output>>;
+}
+
+/// What a protocol is: the row of the README's table.
+#[derive(Clone, Copy, Debug)]
+pub struct Descriptor {
+    /// The name a spec uses.
+    pub name: &'static str,
+    /// What it computes, in one line.
+    pub summary: &'static str,
+    /// Paper and section.
+    pub paper: &'static str,
+    /// Adversary and computational and statistical level.
+    pub security: &'static str,
+    /// The result forms it has.
+    pub forms: &'static [Form],
+}
+
+/// What is opened, and to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Form {
+    /// The receiver learns which of its rows are in both sets.
+    RowsToReceiver,
+    /// Both learn which of their own rows are in both sets.
+    RowsToBoth,
+    /// The receiver learns how many rows are in both sets.
+    Cardinality,
+}
+
+impl Form {
+    /// The name a spec uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RowsToReceiver => "rows-to-receiver",
+            Self::RowsToBoth => "rows-to-both",
+            Self::Cardinality => "cardinality",
+        }
+    }
+}
+
+/// The agreed sizes: bands, never the true counts. Inputs are padded up to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The receiver's band, in items.
+    pub receiver: u64,
+    /// The sender's band, in items.
+    pub sender: u64,
+}
+
+impl Sizes {
+    /// The band of `role`.
+    pub fn of(&self, role: Role) -> u64 {
+        match role {
+            Role::Receiver => self.receiver,
+            Role::Sender => self.sender,
+        }
+    }
+}
+
+/// What all parties agree on before a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// The padded sizes.
+    pub sizes: Sizes,
+    /// The result form.
+    pub form: Form,
+}
+
+/// `to` learns `learns` about `about`'s input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disclosure {
+    /// Who learns.
+    pub to: Role,
+    /// What.
+    pub learns: Learns,
+    /// About whose input.
+    pub about: Role,
+}
+
+/// What can be learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learns {
+    /// The size band, not the size.
+    SizeBand,
+    /// Which of the learner's own rows are also in the other's set.
+    Intersection,
+    /// How many rows are in both sets.
+    IntersectionSize,
+}
+
+/// What one role spends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Messages one after another on the longest path of the whole protocol.
+    pub rounds: u32,
+    /// Bytes this role sends: frames with their headers, before sealing.
+    pub bytes_out: u64,
+    /// Group scalar multiplications of this role.
+    pub group_ops: u64,
+}
+
+/// A party's input.
+#[derive(Debug)]
+pub enum Input {
+    /// A set of keys.
+    Items(Items),
+}
+
+/// A party's output.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// This role learns nothing.
+    Nothing,
+    /// The positions of this party's own items that are in both sets, ascending.
+    Rows(Rows),
+    /// How many items are in both sets.
+    Count(u64),
+}
+
+/// Every protocol of this build, in the order of the README's table.
+pub struct Catalogue(&'static [&'static dyn Protocol]);
+
+impl Catalogue {
+    /// A catalogue of the given protocols.
+    pub const fn new(protocols: &'static [&'static dyn Protocol]) -> Self {
+        Self(protocols)
+    }
+
+    /// The protocol of that name.
+    pub fn find(&self, name: &str) -> Option<&'static dyn Protocol> {
+        self.iter().find(|protocol| protocol.descriptor().name == name)
+    }
+
+    /// Every protocol.
+    pub fn iter(&self) -> impl Iterator<Item = &'static dyn Protocol> {
+        self.0.iter().copied()
+    }
+}

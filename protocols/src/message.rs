@@ -1,0 +1,136 @@
+//! Messages: the receiver states the shape it expects, so another shape is the sender's deviation, found before allocation.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// The largest frame in bytes: one gRPC message, and a bound on what one read can make us hold.
+pub const FRAME_MAX: usize = 1 << 20;
+
+/// Bytes in front of every message: the first four of the SHA-256 of its kind.
+pub const FRAME_HEADER: usize = 4;
+
+/// A typed message of a protocol.
+pub trait Message: Sized + Send + Sync {
+    /// What it is, unique in its protocol, with the protocol's name in front: `dh/points`.
+    const KIND: &'static str;
+
+    /// What the receiver must know to read it, such as a count.
+    type Shape: Send;
+
+    /// Appends the message's bytes.
+    fn write(&self, w: &mut Writer);
+
+    /// Reads a message of `shape`.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the bytes have another shape.
+    fn read(r: &mut Reader<'_>, shape: Self::Shape) -> Result<Self, Malformed>;
+}
+
+/// How the bytes of a message differ from the stated shape.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Fewer bytes than the shape has.
+    #[error("{missing} bytes missing")]
+    Short {
+        /// How many.
+        missing: usize,
+    },
+    /// More bytes than the shape has.
+    #[error("{extra} bytes too many")]
+    Long {
+        /// How many.
+        extra: usize,
+    },
+    /// Another kind of message than the step has here.
+    #[error("not a {expected} message")]
+    Kind {
+        /// The kind that was expected.
+        expected: &'static str,
+    },
+    /// A field outside its range.
+    #[error("field {field} out of range")]
+    Range {
+        /// Which field.
+        field: &'static str,
+    },
+}
+
+/// Builds one frame.
+pub struct Writer(BytesMut);
+
+impl Writer {
+    /// A frame that starts with the tag of `kind`.
+    pub(crate) fn for_kind(kind: &str) -> Self {
+        Self(BytesMut::from(&kind_tag(kind)[..]))
+    }
+
+    /// Appends bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.put_slice(bytes);
+    }
+
+    /// Appends a number, little endian.
+    pub fn u64(&mut self, value: u64) {
+        self.0.put_u64_le(value);
+    }
+
+    pub(crate) fn into_frame(self) -> Bytes {
+        self.0.freeze()
+    }
+}
+
+/// Reads one frame without going past its end.
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// A reader of a message's bytes, without a header.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn for_kind(frame: &'a [u8], kind: &'static str) -> Result<Self, Malformed> {
+        let mut reader = Self(frame);
+        if reader.bytes(FRAME_HEADER)? != kind_tag(kind) {
+            return Err(Malformed::Kind { expected: kind });
+        }
+        Ok(reader)
+    }
+
+    /// The next `count` bytes.
+    ///
+    /// # Errors
+    /// [`Malformed::Short`] where fewer are left.
+    pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+        match self.0.split_at_checked(count) {
+            Some((head, tail)) => {
+                self.0 = tail;
+                Ok(head)
+            }
+            None => Err(Malformed::Short { missing: count - self.0.len() }),
+        }
+    }
+
+    /// The next number, little endian.
+    ///
+    /// # Errors
+    /// [`Malformed::Short`] where fewer than 8 bytes are left.
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
+        let mut le = [0; 8];
+        le.copy_from_slice(self.bytes(8)?);
+        Ok(u64::from_le_bytes(le))
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    /// [`Malformed::Long`] where bytes are left.
+    pub fn finish(self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err(Malformed::Long { extra: self.0.len() }) }
+    }
+}
+
+fn kind_tag(kind: &str) -> [u8; FRAME_HEADER] {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(kind.as_bytes());
+    [digest[0], digest[1], digest[2], digest[3]]
+}

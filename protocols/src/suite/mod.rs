@@ -1,0 +1,3 @@
+//! Cipher suites: the groups, hashes and authenticated encryption that protocols and links are built on.
+
+pub mod seal;
