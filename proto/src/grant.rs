@@ -1,0 +1,207 @@
+//! Authorisation: the scenario that people sign, the chain of their approvals, and revocation. All bound to digests.
+
+use banyan_protocols::party::PartyId;
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{Canonical, Digest};
+use crate::identity::{BadSignature, PublicKey, Signed};
+use crate::job::{Operation, ResultKind, When};
+use crate::names::Name;
+
+/// One scenario, one application, one decision: the outer bounds of every job that runs under it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// What people call it.
+    pub name: Name,
+    /// What the data is used for, in words a reviewer can judge.
+    pub purpose: String,
+    /// The operations it allows.
+    pub operations: Vec<Operation>,
+    /// The kinds of result it allows.
+    pub results: Vec<ResultKind>,
+    /// Who may receive results.
+    pub recipients: Vec<PartyId>,
+    /// The smallest result that may be opened, in common rows.
+    pub minimum_result: u64,
+    /// Not before this time.
+    pub valid_from: When,
+    /// Not after this time.
+    pub valid_until: When,
+    /// How many attempts of jobs may start under it, at each node.
+    pub runs: u32,
+    /// What each party lets in.
+    pub grants: Vec<Grant>,
+}
+
+/// What one party lets into the scenario: columns by use, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// The party whose data it is.
+    pub party: PartyId,
+    /// The data set.
+    pub dataset: Name,
+    /// Columns that may be keys.
+    pub key: Vec<String>,
+    /// Columns that a row filter may read.
+    #[serde(default)]
+    pub filter: Vec<String>,
+    /// Columns that this party may put beside the key in its own result.
+    #[serde(default)]
+    pub columns: Vec<String>,
+}
+
+impl Canonical for Scenario {
+    const DOMAIN: &'static str = "banyan/scenario/v1";
+}
+
+/// Who reviews: in this order, the later ones after the earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reviewer {
+    /// The operator's first review.
+    Operator,
+    /// The authority's final review.
+    Authority,
+    /// The consent of a data source, by its own approver.
+    Source,
+}
+
+/// One reviewer's word on a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The digest of the scenario.
+    pub scenario: Digest,
+    /// In which capacity.
+    pub reviewer: Reviewer,
+    /// For which party; none for operator and authority.
+    pub party: Option<PartyId>,
+    /// Yes or no. A no stands against every later yes of the same key.
+    pub approved: bool,
+    /// The digest of the approval this one follows: the chain. None for the first.
+    pub after: Option<Digest>,
+    /// When it was signed, by the signer's clock.
+    pub at: When,
+}
+
+impl Canonical for Approval {
+    const DOMAIN: &'static str = "banyan/approval/v1";
+}
+
+/// A node's word that it admits one job: signed by the node's own identity after its policy said yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admission {
+    /// The digest of the spec.
+    pub spec: Digest,
+    /// The digest of the plan that this node derived from it.
+    pub plan: Digest,
+    /// The node.
+    pub party: PartyId,
+    /// The digest of the approval of its own approver that it rests on.
+    pub approval: Digest,
+    /// When.
+    pub at: When,
+}
+
+impl Canonical for Admission {
+    const DOMAIN: &'static str = "banyan/admission/v1";
+}
+
+/// The end of a scenario, or of everything, at one node: signed by its approver, at once, for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// The digest of the scenario.
+    pub scenario: Digest,
+    /// Why, for the log.
+    pub reason: String,
+    /// When.
+    pub at: When,
+}
+
+impl Canonical for Revocation {
+    const DOMAIN: &'static str = "banyan/revocation/v1";
+}
+
+/// A reviewer that a node requires before its own approver counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequiredReview {
+    /// In which capacity.
+    pub reviewer: Reviewer,
+    /// The key that must have signed.
+    pub key: PublicKey,
+}
+
+/// Why a chain of approvals does not carry a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// A signature does not hold.
+    #[error("approval {index}: {error}")]
+    Signature {
+        /// Position in the chain.
+        index: usize,
+        /// What does not hold.
+        error: BadSignature,
+    },
+    /// An approval of another scenario.
+    #[error("approval {index} is for another scenario: what was approved is not what is asked for")]
+    Subject {
+        /// Position in the chain.
+        index: usize,
+    },
+    /// An approval that does not follow the one before it.
+    #[error("approval {index} does not follow the one before it: approvals are missing, added or out of order")]
+    Order {
+        /// Position in the chain.
+        index: usize,
+    },
+    /// A reviewer said no.
+    #[error("the {0:?} reviewer said no")]
+    Denied(Reviewer),
+    /// A required review is missing.
+    #[error("the review of the {0:?} is missing")]
+    Missing(Reviewer),
+}
+
+/// The reviews before a source's own: operator, then authority. Each names the one before it.
+#[derive(Clone, Debug, Default)]
+pub struct Chain(Vec<Signed<Approval>>);
+
+impl Chain {
+    /// A chain in the order of review.
+    pub fn new(approvals: Vec<Signed<Approval>>) -> Self {
+        Self(approvals)
+    }
+
+    /// Checks that every approval is signed by the key required for its capacity, is for `scenario`, follows the one
+    /// before it, and says yes; and that none that is required is missing. Gives the digest the next approval follows.
+    ///
+    /// # Errors
+    /// [`ChainError`] names the first approval that breaks it.
+    pub fn verify(&self, scenario: &Digest, required: &[RequiredReview]) -> Result<Option<Digest>, ChainError> {
+        let mut head = None;
+        let mut due = required.iter();
+        for (index, signed) in self.0.iter().enumerate() {
+            let Some(review) = due.next() else { return Err(ChainError::Order { index }) };
+            let approval = signed.verify(&review.key).map_err(|error| ChainError::Signature { index, error })?;
+            if approval.scenario != *scenario {
+                return Err(ChainError::Subject { index });
+            }
+            if approval.after != head || approval.reviewer != review.reviewer || approval.party.is_some() {
+                return Err(ChainError::Order { index });
+            }
+            if !approval.approved {
+                return Err(ChainError::Denied(approval.reviewer));
+            }
+            head = Some(signed.digest());
+        }
+        match due.next() {
+            Some(missing) => Err(ChainError::Missing(missing.reviewer)),
+            None => Ok(head),
+        }
+    }
+}

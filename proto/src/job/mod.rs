@@ -1,0 +1,15 @@
+//! The language of jobs: what people write and approve ([`Spec`]), what follows from it ([`Plan`]), and where a job
+//! stands ([`State`]). Pure: no clock, no file, no network.
+
+mod band;
+mod plan;
+mod spec;
+mod state;
+pub mod validate;
+
+pub use band::Band;
+pub use plan::{Plan, Stage, Task};
+pub use spec::{
+    Duplicates, Format, Limits, Normalise, Operation, OutputSpec, PartySpec, ResultKind, Spec, SpecError, When,
+};
+pub use state::{Event, IllegalEvent, State};

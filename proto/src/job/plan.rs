@@ -1,0 +1,190 @@
+//! What follows from a spec: the same at every node, compared by digest before anything runs.
+
+use banyan_protocols::catalogue::{Catalogue, Cost, Disclosure, Form, Learns, Parameters, Protocol, Sizes};
+use banyan_protocols::party::{PartyId, Role, Roster};
+use serde::{Deserialize, Serialize};
+
+use super::{Band, ResultKind, Spec, SpecError};
+use crate::canonical::{Canonical, Digest};
+use crate::names::Name;
+
+/// The stages of a job, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The spec it follows from.
+    pub spec: Digest,
+    /// One protocol run after another.
+    pub stages: Vec<Stage>,
+}
+
+/// One run of one protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// The protocol's name in the catalogue.
+    pub protocol: Name,
+    /// The result form, by its name.
+    pub form: String,
+    /// One task per party.
+    pub tasks: Vec<Task>,
+}
+
+/// What one party does in a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// The party.
+    pub party: PartyId,
+    /// Whether it is the protocol's receiver; the other is the sender.
+    pub receives: bool,
+    /// The size its set is padded to.
+    pub band: Band,
+    /// Messages one after another in the whole stage.
+    pub rounds: u32,
+    /// Bytes it sends, before sealing.
+    pub bytes_out: u64,
+    /// Scalar multiplications it makes.
+    pub group_ops: u64,
+}
+
+impl Canonical for Plan {
+    const DOMAIN: &'static str = "banyan/plan/v1";
+}
+
+impl Task {
+    /// The party's role.
+    pub fn role(&self) -> Role {
+        if self.receives { Role::Receiver } else { Role::Sender }
+    }
+
+    /// What it spends.
+    pub fn cost(&self) -> Cost {
+        Cost { rounds: self.rounds, bytes_out: self.bytes_out, group_ops: self.group_ops }
+    }
+}
+
+impl Plan {
+    /// Derives the plan. Deterministic: it reads nothing but its arguments.
+    ///
+    /// # Errors
+    /// [`SpecError`] where the catalogue has no such protocol or the protocol no such result form.
+    pub fn derive(spec: &Spec, catalogue: &Catalogue) -> Result<Self, SpecError> {
+        let protocol = find(spec, catalogue)?;
+        let form = form(spec);
+        let descriptor = protocol.descriptor();
+        if !descriptor.forms.contains(&form) {
+            return Err(SpecError::new(
+                "result",
+                format!("protocol {} cannot open {}", descriptor.name, form.name()),
+                format!("it has: {}", descriptor.forms.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ")),
+            ));
+        }
+        let parameters = Parameters { sizes: sizes(spec), form };
+        let task = |party: &PartyId, role: Role| {
+            let cost = protocol.cost(&parameters, role);
+            Task {
+                party: party.clone(),
+                receives: role == Role::Receiver,
+                band: Band::covering(parameters.sizes.of(role)),
+                rounds: cost.rounds,
+                bytes_out: cost.bytes_out,
+                group_ops: cost.group_ops,
+            }
+        };
+        let tasks = roster(spec).iter().map(|(party, role)| task(party, role)).collect();
+        let stage = Stage { protocol: spec.protocol.clone(), form: form.name().into(), tasks };
+        Ok(Self { spec: spec.digest(), stages: vec![stage] })
+    }
+
+    /// What every party learns, in plain words, one sentence each.
+    ///
+    /// # Errors
+    /// As [`Plan::derive`].
+    pub fn disclosures(spec: &Spec, catalogue: &Catalogue) -> Result<Vec<String>, SpecError> {
+        let roster = roster(spec);
+        let name = |role| roster.holder(role).map_or("?", PartyId::as_str);
+        let of = |role| {
+            let party = roster.holder(role).and_then(|party| spec.party(party));
+            party.map_or_else(String::new, |party| format!("{} of {}", party.dataset, party.name))
+        };
+        let sentence = |d: &Disclosure| match d.learns {
+            Learns::SizeBand => {
+                format!("{} learns that {} has at most {} rows", name(d.to), of(d.about), sizes(spec).of(d.about))
+            }
+            Learns::Intersection => format!(
+                "{} learns which of its own rows have a key in {}, if there are at least {}",
+                name(d.to),
+                of(d.about),
+                spec.minimum_result
+            ),
+            Learns::IntersectionSize => format!(
+                "{} learns how many of its rows have a key in {}, if there are at least {}",
+                name(d.to),
+                of(d.about),
+                spec.minimum_result
+            ),
+        };
+        Ok(find(spec, catalogue)?.disclosures(form(spec)).iter().map(sentence).collect())
+    }
+}
+
+impl Stage {
+    /// The agreed parameters of the protocol run.
+    ///
+    /// # Errors
+    /// [`SpecError`] where the stage was not derived by [`Plan::derive`].
+    pub fn parameters(&self) -> Result<Parameters, SpecError> {
+        let odd = || SpecError::new("plan", "not a plan of this version", "derive it from the spec");
+        let band = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.band.rows()).ok_or_else(odd);
+        let forms = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality];
+        let form = forms.into_iter().find(|form| form.name() == self.form).ok_or_else(odd)?;
+        Ok(Parameters { sizes: Sizes { receiver: band(true)?, sender: band(false)? }, form })
+    }
+
+    /// The parties and their roles.
+    pub fn roster(&self) -> Option<Roster> {
+        let holder = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.party.clone());
+        Some(Roster::pair(holder(true)?, holder(false)?))
+    }
+
+    /// The task of `party`.
+    pub fn task(&self, party: &PartyId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.party == *party)
+    }
+}
+
+fn find(spec: &Spec, catalogue: &Catalogue) -> Result<&'static dyn Protocol, SpecError> {
+    catalogue.find(spec.protocol.as_str()).ok_or_else(|| {
+        let names: Vec<&str> = catalogue.iter().map(|p| p.descriptor().name).collect();
+        SpecError::new(
+            "protocol",
+            format!("no protocol is called {}", spec.protocol),
+            format!("use one of: {}", names.join(", ")),
+        )
+    })
+}
+
+fn form(spec: &Spec) -> Form {
+    match (spec.result, spec.recipients.len()) {
+        (ResultKind::Count, _) => Form::Cardinality,
+        (ResultKind::Rows, 1) => Form::RowsToReceiver,
+        (ResultKind::Rows, _) => Form::RowsToBoth,
+    }
+}
+
+/// The first recipient is the receiver.
+fn roster(spec: &Spec) -> Roster {
+    let receiver = &spec.recipients[0];
+    let sender = spec.parties.iter().map(|party| &party.name).find(|name| *name != receiver);
+    Roster::pair(receiver.clone(), sender.unwrap_or(receiver).clone())
+}
+
+fn sizes(spec: &Spec) -> Sizes {
+    let roster = roster(spec);
+    let band = |role| {
+        let rows = roster.holder(role).and_then(|party| spec.party(party)).map_or(0, |party| party.rows_at_most);
+        Band::covering(rows).rows()
+    };
+    Sizes { receiver: band(Role::Receiver), sender: band(Role::Sender) }
+}

@@ -1,0 +1,263 @@
+//! The spec of a job: what people write in TOML, read, and approve.
+
+use std::fmt;
+use std::str::FromStr;
+
+use banyan_protocols::party::PartyId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::Canonical;
+use crate::grant::Scenario;
+use crate::names::Name;
+
+/// A job, whole: who brings what, what is computed, who receives it, under which scenario and within which limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The version of this language: 1.
+    pub version: u32,
+    /// What people call the job; two jobs that differ in nothing else differ here.
+    pub name: Name,
+    /// What is computed.
+    pub operation: Operation,
+    /// The protocol that computes it, by its name in the catalogue.
+    pub protocol: Name,
+    /// What is opened to the recipients.
+    pub result: ResultKind,
+    /// Who receives it: one party, or both.
+    pub recipients: Vec<PartyId>,
+    /// Nothing is opened below this many common rows. At least the scenario's.
+    pub minimum_result: u64,
+    /// What happens to a key that stands in several rows of one data set.
+    #[serde(default)]
+    pub duplicates: Duplicates,
+    /// How keys are brought into one form, by a named and versioned rule.
+    #[serde(default)]
+    pub normalise: Normalise,
+    /// The form of the result file.
+    #[serde(default)]
+    pub output: OutputSpec,
+    /// What the job may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The parties, each with its data set.
+    pub parties: Vec<PartySpec>,
+    /// The authorisation under which it runs.
+    pub scenario: Scenario,
+}
+
+/// What one party brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartySpec {
+    /// The party.
+    pub name: PartyId,
+    /// The id of one of its registered data sets.
+    pub dataset: Name,
+    /// The key columns, in an order that both parties share.
+    pub key: Vec<String>,
+    /// A row filter: a SQL expression over columns that the grant lists.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// No more rows than this enter, after the filter. Its band is what the other party learns.
+    pub rows_at_most: u64,
+    /// Columns of its own that this party wants beside the key in its result.
+    #[serde(default)]
+    pub columns: Vec<String>,
+}
+
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Which keys the parties' data sets share.
+    Intersect,
+}
+
+/// What is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResultKind {
+    /// The recipient's own rows that are in the other's data set too.
+    Rows,
+    /// How many rows are in both.
+    Count,
+}
+
+/// What happens to a key that stands in several rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// The job fails before anything is sent.
+    #[default]
+    Error,
+    /// The first row in file order stands for the key.
+    First,
+}
+
+/// A named rule for keys. A new rule gets a new name, so an approved spec never changes its meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Normalise {
+    /// Spaces around the key go.
+    #[serde(rename = "trim-v1")]
+    TrimV1,
+    /// Spaces around go, full-width characters become half-width, the check digit `x` of an 18-character id is upper case.
+    #[default]
+    #[serde(rename = "cn-id-v1")]
+    CnIdV1,
+}
+
+/// The form of the result file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// CSV or Parquet.
+    #[serde(default)]
+    pub format: Format,
+}
+
+/// A file format for results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Comma-separated, UTF-8, header line.
+    #[default]
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// The file name's ending.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// What a job may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Seconds from the start of an attempt until every node gives up.
+    pub deadline_s: u32,
+    /// Memory of the local engine at each node, in MiB.
+    pub memory_mb: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { deadline_s: 3600, memory_mb: 1024 }
+    }
+}
+
+/// A point in time in a spec: RFC 3339 with an offset, such as `"2027-11-01T00:00:00Z"`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct When(pub Timestamp);
+
+impl FromStr for When {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "expected a time in quotes such as \"2027-11-01T00:00:00Z\"")
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Debug for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Serialize for When {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What is wrong with a spec: the field, the reason, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}; {remedy}")]
+pub struct SpecError {
+    /// The path of the field, such as `parties[1].key`.
+    pub field: String,
+    /// Why it is wrong.
+    pub reason: String,
+    /// What would be right.
+    pub remedy: String,
+}
+
+impl SpecError {
+    pub(crate) fn new(field: impl Into<String>, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into(), remedy: remedy.into() }
+    }
+}
+
+impl Canonical for Spec {
+    const DOMAIN: &'static str = "banyan/spec/v1";
+}
+
+impl Spec {
+    /// Reads a spec as people write it, and checks it.
+    ///
+    /// # Errors
+    /// [`SpecError`] names the first field that is wrong.
+    pub fn from_toml(text: &str) -> Result<Self, SpecError> {
+        let whole =
+            |error: toml::de::Error| SpecError::new("job file", error.message().to_owned(), place(text, error.span()));
+        let deserializer = toml::Deserializer::parse(text).map_err(whole)?;
+        let spec: Self = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "job file".to_owned() } else { path };
+            let inner = error.into_inner();
+            SpecError::new(field, inner.message().to_owned(), place(text, inner.span()))
+        })?;
+        spec.validate()?;
+        Ok(spec)
+    }
+
+    /// Reads the canonical bytes that everyone approved, and checks them like any other spec.
+    ///
+    /// # Errors
+    /// [`SpecError`] where the bytes are not canonical or a field is wrong.
+    pub fn from_canonical(bytes: &[u8]) -> Result<Self, SpecError> {
+        let spec = Self::from_bytes(bytes).map_err(|error| {
+            SpecError::new("spec", error.to_string(), "send the canonical bytes that `banyan job check` digests")
+        })?;
+        spec.validate()?;
+        Ok(spec)
+    }
+
+    /// The party of that name.
+    pub fn party(&self, name: &PartyId) -> Option<&PartySpec> {
+        self.parties.iter().find(|party| party.name == *name)
+    }
+}
+
+fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
+    match span {
+        Some(span) => {
+            let before = &text[..span.start.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            format!("see line {line}, column {column}, and `banyan job check --example` for a whole job file")
+        }
+        None => "see `banyan job check --example` for a whole job file".to_owned(),
+    }
+}

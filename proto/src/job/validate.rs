@@ -1,0 +1,234 @@
+//! The checks of a spec that need no node: every one names the field, the reason and what would be right.
+
+use std::collections::BTreeSet;
+
+use banyan_protocols::party::PartyId;
+
+use super::spec::{PartySpec, ResultKind, Spec, SpecError};
+use crate::grant::{Grant, Scenario};
+
+/// Rows of one party in one job: positions fit 32 bits, and a job above it is split by its owner.
+pub const ROWS_MAX: u64 = 1 << 30;
+/// Columns in one list of a spec.
+pub const COLUMNS_MAX: usize = 64;
+/// Bytes of a column name, a filter or a purpose.
+pub const TEXT_MAX: usize = 4096;
+/// The longest deadline: a week.
+pub const DEADLINE_S_MAX: u32 = 7 * 24 * 3600;
+/// The longest an authorisation may last: five years, the longest term in the regulations (yangzhou 8, nanjing 12).
+pub const VALIDITY_DAYS_MAX: i64 = 5 * 366;
+
+impl Spec {
+    /// Checks everything that can be checked without data or keys.
+    pub(crate) fn validate(&self) -> Result<(), SpecError> {
+        if self.version != crate::wire::VERSION {
+            return fail(
+                "version",
+                format!("{} is not a version of this language", self.version),
+                format!("write version = {}", crate::wire::VERSION),
+            );
+        }
+        self.validate_parties()?;
+        self.validate_recipients()?;
+        self.validate_limits()?;
+        self.scenario.validate()?;
+        self.validate_under_scenario()
+    }
+
+    fn validate_parties(&self) -> Result<(), SpecError> {
+        if self.parties.len() != 2 {
+            return fail(
+                "parties",
+                format!("{} parties given", self.parties.len()),
+                "operation intersect takes two [[parties]]",
+            );
+        }
+        if self.parties[0].name == self.parties[1].name {
+            return fail(
+                "parties[1].name",
+                format!("{} stands twice", self.parties[1].name),
+                "name two different parties",
+            );
+        }
+        if self.parties[0].key.len() != self.parties[1].key.len() {
+            return fail(
+                "parties[1].key",
+                format!("{} key columns against {}", self.parties[1].key.len(), self.parties[0].key.len()),
+                "give both parties the same number of key columns, in the same order of meaning",
+            );
+        }
+        self.parties
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, party)| validate_party(&format!("parties[{index}]"), party))
+    }
+
+    fn validate_recipients(&self) -> Result<(), SpecError> {
+        distinct("recipients", self.recipients.iter())?;
+        match (self.recipients.len(), self.result) {
+            (0, _) => fail("recipients", "nobody receives the result", "name one party, or both"),
+            (2, ResultKind::Count) => fail(
+                "recipients",
+                "a count is opened to one party",
+                "name one recipient, or ask for result = \"rows\", whose number both then know",
+            ),
+            (1 | 2, _) => self.recipients.iter().try_for_each(|recipient| match self.party(recipient) {
+                Some(_) => Ok(()),
+                None => fail("recipients", format!("{recipient} is no party of this job"), self.one_of_the_parties()),
+            }),
+            (n, _) => fail("recipients", format!("{n} recipients"), "name one party, or both"),
+        }
+    }
+
+    fn validate_limits(&self) -> Result<(), SpecError> {
+        let limits = &self.limits;
+        if !(1..=DEADLINE_S_MAX).contains(&limits.deadline_s) {
+            return fail(
+                "limits.deadline_s",
+                format!("{} seconds", limits.deadline_s),
+                format!("give 1 to {DEADLINE_S_MAX} seconds"),
+            );
+        }
+        if !(64..=1 << 20).contains(&limits.memory_mb) {
+            return fail("limits.memory_mb", format!("{} MiB", limits.memory_mb), "give 64 to 1048576 MiB");
+        }
+        Ok(())
+    }
+
+    fn validate_under_scenario(&self) -> Result<(), SpecError> {
+        let scenario = &self.scenario;
+        if !scenario.operations.contains(&self.operation) {
+            return fail("operation", "not in scenario.operations", "ask for an operation of the scenario");
+        }
+        if !scenario.results.contains(&self.result) {
+            return fail("result", "not in scenario.results", "ask for a kind of result that the scenario allows");
+        }
+        if let Some(recipient) = self.recipients.iter().find(|r| !scenario.recipients.contains(r)) {
+            return fail(
+                "recipients",
+                format!("{recipient} is not in scenario.recipients"),
+                "name a recipient that the scenario allows",
+            );
+        }
+        if self.minimum_result < scenario.minimum_result {
+            return fail(
+                "minimum_result",
+                format!("{} is below scenario.minimum_result", self.minimum_result),
+                format!("give at least {}", scenario.minimum_result),
+            );
+        }
+        self.parties.iter().enumerate().try_for_each(|(index, party)| {
+            let Some(grant) = scenario.grant(&party.name, party.dataset.as_str()) else {
+                return fail(
+                    format!("parties[{index}].dataset"),
+                    format!("the scenario grants no data set {} of {}", party.dataset, party.name),
+                    "use a data set of a [[scenario.grants]] of this party",
+                );
+            };
+            let granted = |field: &str, used: &[String], allowed: &[String]| match used
+                .iter()
+                .find(|column| !allowed.contains(column))
+            {
+                None => Ok(()),
+                Some(column) => fail(
+                    format!("parties[{index}].{field}"),
+                    format!("the scenario does not grant column {column} for this use"),
+                    format!("use one of: {}", if allowed.is_empty() { "(none)".into() } else { allowed.join(", ") }),
+                ),
+            };
+            granted("key", &party.key, &grant.key)?;
+            granted("columns", &party.columns, &grant.columns)
+        })
+    }
+
+    fn one_of_the_parties(&self) -> String {
+        let names: Vec<&str> = self.parties.iter().map(|party| party.name.as_str()).collect();
+        format!("name one of: {}", names.join(", "))
+    }
+}
+
+impl Scenario {
+    /// The grant of `party` for `dataset`.
+    pub fn grant(&self, party: &PartyId, dataset: &str) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.party == *party && grant.dataset.as_str() == dataset)
+    }
+
+    fn validate(&self) -> Result<(), SpecError> {
+        text("scenario.purpose", &self.purpose, "say what the data is used for, in a sentence a reviewer can judge")?;
+        if self.operations.is_empty() {
+            return fail("scenario.operations", "none given", "write operations = [\"intersect\"]");
+        }
+        if self.results.is_empty() {
+            return fail("scenario.results", "none given", "write results = [\"rows\"], [\"count\"] or both");
+        }
+        distinct("scenario.recipients", self.recipients.iter())?;
+        if self.runs == 0 {
+            return fail("scenario.runs", "0 runs", "give the number of attempts that may start, at least 1");
+        }
+        let (from, until) = (self.valid_from.0, self.valid_until.0);
+        if from >= until {
+            return fail("scenario.valid_until", "not after scenario.valid_from", "give a later time");
+        }
+        if until.duration_since(from).as_hours() > VALIDITY_DAYS_MAX * 24 {
+            return fail("scenario.valid_until", "more than five years after valid_from", "give an earlier time");
+        }
+        distinct("scenario.grants", self.grants.iter().map(|grant| (&grant.party, &grant.dataset)))?;
+        self.grants.iter().enumerate().try_for_each(|(index, grant)| {
+            let field = format!("scenario.grants[{index}]");
+            columns(&format!("{field}.key"), &grant.key, true)?;
+            columns(&format!("{field}.filter"), &grant.filter, false)?;
+            columns(&format!("{field}.columns"), &grant.columns, false)
+        })
+    }
+}
+
+fn validate_party(field: &str, party: &PartySpec) -> Result<(), SpecError> {
+    columns(&format!("{field}.key"), &party.key, true)?;
+    columns(&format!("{field}.columns"), &party.columns, false)?;
+    if let Some(filter) = &party.filter {
+        text(&format!("{field}.filter"), filter, "give a SQL expression such as \"AGE >= 18\", or leave it out")?;
+    }
+    if !(1..=ROWS_MAX).contains(&party.rows_at_most) {
+        return fail(
+            format!("{field}.rows_at_most"),
+            format!("{} rows", party.rows_at_most),
+            format!("give an upper bound of the rows that enter, 1 to {ROWS_MAX}"),
+        );
+    }
+    Ok(())
+}
+
+fn columns(field: &str, columns: &[String], needed: bool) -> Result<(), SpecError> {
+    if needed && columns.is_empty() {
+        return fail(field, "no column given", "name at least one column");
+    }
+    if columns.len() > COLUMNS_MAX {
+        return fail(field, format!("{} columns", columns.len()), format!("name at most {COLUMNS_MAX}"));
+    }
+    distinct(field, columns.iter())?;
+    columns.iter().try_for_each(|column| text(field, column, "give a column name of the data set"))
+}
+
+fn text(field: &str, text: &str, remedy: &str) -> Result<(), SpecError> {
+    if text.trim().is_empty() {
+        return fail(field, "empty", remedy);
+    }
+    if text.len() > TEXT_MAX || text.chars().any(|c| c.is_control() && c != '\n') {
+        return fail(field, "too long, or with control characters", remedy);
+    }
+    Ok(())
+}
+
+fn distinct<T: Ord>(field: &str, values: impl Iterator<Item = T>) -> Result<(), SpecError> {
+    let mut seen = BTreeSet::new();
+    for (index, value) in values.enumerate() {
+        if !seen.insert(value) {
+            return fail(field, format!("entry {index} stands twice"), "name each once");
+        }
+    }
+    Ok(())
+}
+
+fn fail(field: impl Into<String>, reason: impl Into<String>, remedy: impl Into<String>) -> Result<(), SpecError> {
+    Err(SpecError::new(field, reason, remedy))
+}
