@@ -208,3 +208,80 @@ pub fn verify<'a>(lines: impl Iterator<Item = &'a [u8]>, checkpoints: &[Checkpoi
         None => Ok(ledger),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(records: u64) -> Vec<Vec<u8>> {
+        let mut ledger = Ledger::default();
+        let mut lines = Vec::new();
+        for seq in 0..records {
+            let record = Record {
+                seq,
+                at: "2026-11-21T00:00:00Z".parse().unwrap(),
+                actor: "node".into(),
+                act: Act::Run,
+                subject: Digest([seq as u8; 32]),
+                outcome: "ok".into(),
+                prev: ledger.head(),
+            };
+            lines.push(record.to_bytes());
+            ledger.push(&lines[seq as usize]).unwrap();
+        }
+        lines
+    }
+
+    fn checkpoint(lines: &[Vec<u8>]) -> Checkpoint {
+        let ledger = verify(lines.iter().map(Vec::as_slice), &[]).unwrap();
+        ledger.checkpoint(PartyId::new("bank").unwrap(), "2026-11-21T00:00:00Z".parse().unwrap())
+    }
+
+    fn check(lines: &[Vec<u8>], checkpoints: &[Checkpoint]) -> Result<u64, BrokenLog> {
+        verify(lines.iter().map(Vec::as_slice), checkpoints).map(|ledger| ledger.size())
+    }
+
+    #[test]
+    fn a_log_holds_against_earlier_and_latest_checkpoints() {
+        let lines = log(9);
+        assert_eq!(check(&lines, &[checkpoint(&lines), checkpoint(&lines[..4]), checkpoint(&[])]), Ok(9));
+    }
+
+    #[test]
+    fn edits_deletions_swaps_and_cuts_are_found() {
+        let lines = log(9);
+        let latest = [checkpoint(&lines)];
+        for at in 0..lines[3].len() {
+            let mut edited = lines.clone();
+            edited[3][at] ^= 1;
+            assert!(check(&edited, &latest).is_err(), "byte {at}");
+        }
+        let mut deleted = lines.clone();
+        deleted.remove(3);
+        assert_eq!(check(&deleted, &latest), Err(BrokenLog::Position { seq: 3, found: 4 }));
+        let mut swapped = lines.clone();
+        swapped.swap(3, 4);
+        assert_eq!(check(&swapped, &latest), Err(BrokenLog::Position { seq: 3, found: 4 }));
+        assert_eq!(check(&lines[..8], &latest), Err(BrokenLog::Truncated { found: 8, expected: 9 }));
+    }
+
+    #[test]
+    fn a_rewritten_history_is_found_by_a_checkpoint_others_hold() {
+        let lines = log(9);
+        let receipt = checkpoint(&lines[..5]);
+        let mut ledger = Ledger::default();
+        let rewritten: Vec<Vec<u8>> = lines
+            .iter()
+            .map(|line| {
+                let mut record = Record::from_bytes(line).unwrap();
+                record.prev = ledger.head();
+                record.outcome = "denied".into();
+                let line = record.to_bytes();
+                ledger.push(&line).unwrap();
+                line
+            })
+            .collect();
+        assert_eq!(check(&rewritten, &[]), Ok(9), "alone it looks whole");
+        assert_eq!(check(&rewritten, &[receipt]), Err(BrokenLog::Root { size: 5 }));
+    }
+}

@@ -205,3 +205,76 @@ impl Chain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    fn approval(reviewer: Reviewer, after: Option<Digest>) -> Approval {
+        let at = "2026-11-21T00:00:00Z".parse().unwrap();
+        Approval { scenario: Digest([1; 32]), reviewer, party: None, approved: true, after, at }
+    }
+
+    struct Office {
+        operator: Identity,
+        authority: Identity,
+        required: Vec<RequiredReview>,
+    }
+
+    fn office() -> Office {
+        let (operator, authority) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let required = vec![
+            RequiredReview { reviewer: Reviewer::Operator, key: operator.public() },
+            RequiredReview { reviewer: Reviewer::Authority, key: authority.public() },
+        ];
+        Office { operator, authority, required }
+    }
+
+    fn good(office: &Office) -> Vec<Signed<Approval>> {
+        let first = office.operator.sign(&approval(Reviewer::Operator, None));
+        let second = office.authority.sign(&approval(Reviewer::Authority, Some(first.digest())));
+        vec![first, second]
+    }
+
+    #[test]
+    fn a_chain_holds_in_order_and_whole() {
+        let office = office();
+        let chain = good(&office);
+        let head = chain[1].digest();
+        let check = |chain: &[Signed<Approval>]| Chain::new(chain.to_vec()).verify(&Digest([1; 32]), &office.required);
+        assert_eq!(check(&chain), Ok(Some(head)));
+        assert_eq!(check(&chain[..1]), Err(ChainError::Missing(Reviewer::Authority)));
+        assert_eq!(check(&[]), Err(ChainError::Missing(Reviewer::Operator)));
+        let swapped = [chain[1].clone(), chain[0].clone()];
+        assert!(matches!(check(&swapped), Err(ChainError::Signature { index: 0, .. })));
+        let longer = [chain[0].clone(), chain[1].clone(), chain[1].clone()];
+        assert_eq!(check(&longer), Err(ChainError::Order { index: 2 }));
+        let other = Chain::new(chain.clone()).verify(&Digest([2; 32]), &office.required);
+        assert_eq!(other, Err(ChainError::Subject { index: 0 }));
+    }
+
+    #[test]
+    fn a_no_and_a_loose_end_break_it() {
+        let office = office();
+        let mut no = approval(Reviewer::Operator, None);
+        no.approved = false;
+        let first = office.operator.sign(&no);
+        let denied = Chain::new(vec![first]).verify(&Digest([1; 32]), &office.required);
+        assert_eq!(denied, Err(ChainError::Denied(Reviewer::Operator)));
+        let loose = vec![good(&office)[0].clone(), office.authority.sign(&approval(Reviewer::Authority, None))];
+        assert_eq!(Chain::new(loose).verify(&Digest([1; 32]), &office.required), Err(ChainError::Order { index: 1 }));
+    }
+
+    #[test]
+    fn any_changed_byte_of_a_signed_approval_is_found() {
+        let office = office();
+        let bytes = good(&office)[0].to_bytes();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            let held = Signed::<Approval>::from_bytes(&changed).and_then(|s| s.verify(&office.operator.public()));
+            assert!(held.is_err(), "byte {at}");
+        }
+    }
+}

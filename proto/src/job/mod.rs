@@ -7,6 +7,9 @@ mod spec;
 mod state;
 pub mod validate;
 
+#[cfg(test)]
+mod tests;
+
 pub use band::Band;
 pub use plan::{Plan, Stage, Task};
 pub use spec::{
