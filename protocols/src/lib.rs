@@ -5,6 +5,7 @@ pub mod channel;
 pub mod compute;
 pub mod error;
 pub mod items;
+pub mod kernels;
 pub mod message;
 pub mod party;
 pub mod session;
