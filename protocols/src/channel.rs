@@ -1,10 +1,11 @@
 //! Typed messages to one peer at one step. Counts bytes, and turns what is wrong with a frame into a named deviation.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
+use futures::{SinkExt, Stream, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Fault, Result};
 use crate::message::{FRAME_MAX, Message, Reader, Writer};
@@ -20,18 +21,18 @@ pub struct Channel {
 
 /// The sending half.
 pub struct Outgoing {
-    end: End,
+    side: Side,
     sink: Outbound,
 }
 
 /// The receiving half.
 pub struct Incoming {
-    end: End,
+    side: Side,
     stream: Inbound,
 }
 
 #[derive(Clone)]
-struct End {
+struct Side {
     peer: PartyId,
     step: Step,
     meter: Arc<Meter>,
@@ -39,10 +40,10 @@ struct End {
 
 impl Channel {
     pub(crate) fn new(peer: PartyId, step: Step, link: Link, meter: Arc<Meter>) -> Self {
-        let end = End { peer, step, meter };
+        let side = Side { peer, step, meter };
         Self {
-            outgoing: Outgoing { end: end.clone(), sink: link.outbound },
-            incoming: Incoming { end, stream: link.inbound },
+            outgoing: Outgoing { side: side.clone(), sink: link.outbound },
+            incoming: Incoming { side, stream: link.inbound },
         }
     }
 
@@ -96,10 +97,23 @@ impl Outgoing {
         message.write(&mut writer);
         let frame = writer.into_frame();
         if frame.len() > FRAME_MAX {
-            return Err(self.end.link(LinkError::TooLarge { max: FRAME_MAX }));
+            return Err(self.side.link(LinkError::TooLarge { max: FRAME_MAX }));
         }
-        self.end.meter.bytes_out.fetch_add(frame.len() as u64, Ordering::Relaxed);
-        self.sink.send(frame).await.map_err(|error| self.end.link(error))
+        self.side.meter.bytes_out.fetch_add(frame.len() as u64, Ordering::Relaxed);
+        self.sink.send(frame).await.map_err(|error| self.side.link(error))
+    }
+
+    /// Sends a large vector: every message as it becomes ready, then the end of the stream. With messages that are
+    /// `buffered`, the next ones are computed while one is on the wire.
+    ///
+    /// # Errors
+    /// [`Error::Link`] where the link failed, and the first error among the messages.
+    pub async fn batches<M: Message>(mut self, messages: impl Stream<Item = Result<M>> + Send) -> Result<()> {
+        let mut messages = pin!(messages);
+        while let Some(message) = messages.try_next().await? {
+            self.send(&message).await?;
+        }
+        self.finish().await
     }
 
     /// Says that nothing more comes.
@@ -107,7 +121,7 @@ impl Outgoing {
     /// # Errors
     /// [`Error::Link`] where the link failed.
     pub async fn finish(mut self) -> Result<()> {
-        self.sink.close().await.map_err(|error| self.end.link(error))
+        self.sink.close().await.map_err(|error| self.side.link(error))
     }
 }
 
@@ -117,15 +131,40 @@ impl Incoming {
     /// # Errors
     /// [`Error::Deviation`] where the peer sent something else, [`Error::Link`] where the link failed.
     pub async fn recv<M: Message>(&mut self, shape: M::Shape) -> Result<M> {
-        let frame = self.frame().await?.ok_or_else(|| self.end.deviation(Fault::Cut))?;
-        self.end.meter.bytes_in.fetch_add(frame.len() as u64, Ordering::Relaxed);
+        let frame = self.frame().await?.ok_or_else(|| self.side.deviation(Fault::Cut))?;
+        self.side.meter.bytes_in.fetch_add(frame.len() as u64, Ordering::Relaxed);
         let read = || {
             let mut reader = Reader::for_kind(&frame, M::KIND)?;
             let message = M::read(&mut reader, shape)?;
             reader.finish()?;
             Ok(message)
         };
-        read().map_err(|malformed: crate::message::Malformed| self.end.deviation(malformed.into()))
+        read().map_err(|malformed: crate::message::Malformed| self.side.deviation(malformed.into()))
+    }
+
+    /// Receives a large vector: one message per shape, and then the end of the stream. The stream must be read while this
+    /// party sends, or two parties that send to each other wait for ever.
+    ///
+    /// After an error the stream stays and yields nothing more: it holds the link open until its reader has seen the error,
+    /// lest the peer's parting words come first and hide what it did.
+    pub fn batches<M: Message>(
+        self,
+        shapes: impl Iterator<Item = M::Shape> + Send,
+    ) -> impl Stream<Item = Result<M>> + Send {
+        stream::unfold((self, shapes, false), |(mut incoming, mut shapes, failed)| async move {
+            if failed {
+                return std::future::pending().await;
+            }
+            let item = match shapes.next() {
+                Some(shape) => incoming.recv(shape).await,
+                None => match incoming.end().await {
+                    Ok(()) => return None,
+                    Err(error) => Err(error),
+                },
+            };
+            let failed = item.is_err();
+            Some((item, (incoming, shapes, failed)))
+        })
     }
 
     /// Waits for the peer's end of stream.
@@ -133,29 +172,28 @@ impl Incoming {
     /// # Errors
     /// [`Error::Deviation`] where the peer sent more or was cut off, [`Error::Link`] where the link failed.
     pub async fn finish(mut self) -> Result<()> {
-        match self.frame().await? {
-            None => Ok(()),
-            Some(_) => Err(self.end.deviation(Fault::Trailing)),
-        }
+        self.end().await
     }
 
-    /// A deviation of this peer at this step, for checks that a protocol makes on a message's content.
-    pub fn deviation(&self, fault: Fault) -> Error {
-        self.end.deviation(fault)
+    async fn end(&mut self) -> Result<()> {
+        match self.frame().await? {
+            None => Ok(()),
+            Some(_) => Err(self.side.deviation(Fault::Trailing)),
+        }
     }
 
     async fn frame(&mut self) -> Result<Option<Bytes>> {
         match self.stream.next().await {
             None => Ok(None),
             Some(Ok(frame)) => Ok(Some(frame)),
-            Some(Err(LinkError::Forged { frame })) => Err(self.end.deviation(Fault::Forged { frame })),
-            Some(Err(LinkError::Cut)) => Err(self.end.deviation(Fault::Cut)),
-            Some(Err(error)) => Err(self.end.link(error)),
+            Some(Err(LinkError::Forged { frame })) => Err(self.side.deviation(Fault::Forged { frame })),
+            Some(Err(LinkError::Cut)) => Err(self.side.deviation(Fault::Cut)),
+            Some(Err(error)) => Err(self.side.link(error)),
         }
     }
 }
 
-impl End {
+impl Side {
     fn deviation(&self, fault: Fault) -> Error {
         Error::Deviation { party: self.peer.clone(), step: self.step.clone(), fault }
     }

@@ -64,19 +64,19 @@ pub enum Fault {
     /// The identity element, which would give the same value under every key.
     #[error("element {index} is the identity")]
     Identity {
-        /// Position in the message.
+        /// Position in the stream of elements, counted from 0.
         index: u64,
     },
     /// The same element twice.
     #[error("element {index} repeats an earlier one")]
     Repeat {
-        /// Position in the stream of elements.
+        /// Position in the stream of elements, counted from 0.
         index: u64,
     },
     /// Bytes that are no canonical encoding of an element.
     #[error("element {index} is not a canonical group element")]
     Encoding {
-        /// Position in the message.
+        /// Position in the stream of elements, counted from 0.
         index: u64,
     },
 }

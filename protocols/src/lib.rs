@@ -1,4 +1,5 @@
-//! Joint computation as pages of message, computation and check.
+#![doc = include_str!("../README.md")]
+#![deny(clippy::iter_over_hash_type)]
 
 pub mod catalogue;
 pub mod channel;
@@ -9,5 +10,7 @@ pub mod kernels;
 pub mod message;
 pub mod party;
 pub mod session;
+pub mod sim;
 pub mod suite;
 pub mod transport;
+

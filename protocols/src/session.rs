@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::channel::Channel;
 use crate::compute::{Compute, run_on};
-use crate::error::{Error, Result};
-use crate::party::{PartyId, Roster};
+use crate::error::{Bug, Error, Fault, Result};
+use crate::party::{PartyId, Role, Roster};
 use crate::transport::{Step, Transport};
 
 /// Chunks of one step under way at once: one on the wire, one on the cores, one waiting.
@@ -128,6 +128,19 @@ impl Session {
     /// Everyone, with roles.
     pub fn roster(&self) -> &Roster {
         &self.run.parts.roster
+    }
+
+    /// Who plays `role`.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] where nobody does: the plan made a roster that does not fit the protocol.
+    pub fn holder(&self, role: Role) -> Result<&PartyId> {
+        self.roster().holder(role).ok_or(Error::Bug(Bug("the roster lacks a role of the protocol")))
+    }
+
+    /// A deviation of `party` at this step, for checks that a protocol makes on a message's content.
+    pub fn deviation(&self, party: &PartyId, fault: Fault) -> Error {
+        Error::Deviation { party: party.clone(), step: self.step.clone(), fault }
     }
 
     /// What went over the wire so far, in all steps.
