@@ -1,11 +1,14 @@
 //! What a job may name: each protocol with its claim, its disclosures and its cost. Policy reads disclosures, planners
 //! read cost, and a test compares declared with measured cost.
 
+use std::fmt;
+
 use futures::future::BoxFuture;
 
 use crate::error::Result;
 use crate::items::{Items, Rows};
 use crate::party::Role;
+use crate::psi::dh::Dh;
 use crate::session::Session;
 
 /// A protocol that a spec can name.
@@ -105,6 +108,18 @@ pub struct Disclosure {
     pub about: Role,
 }
 
+impl fmt::Display for Disclosure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.learns {
+            Learns::SizeBand => write!(f, "{} learns the {}'s size band", self.to, self.about),
+            Learns::Intersection => write!(f, "{} learns which of its own rows the {} has too", self.to, self.about),
+            Learns::IntersectionSize => {
+                write!(f, "{} learns how many rows the {} has in common with it", self.to, self.about)
+            }
+        }
+    }
+}
+
 /// What can be learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learns {
@@ -162,5 +177,53 @@ impl Catalogue {
     /// Every protocol.
     pub fn iter(&self) -> impl Iterator<Item = &'static dyn Protocol> {
         self.0.iter().copied()
+    }
+}
+
+/// The protocols of this build.
+pub static CATALOGUE: Catalogue = Catalogue::new(&[&Dh::NEW]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The README's table as the catalogue has it.
+    fn table() -> String {
+        let sizes = Sizes { receiver: 1 << 16, sender: 1 << 16 };
+        let mut table = String::from(
+            "| protocol | result | paper | security | rounds | bytes | who learns what |\n|---|---|---|---|---|---|---|\n",
+        );
+        for protocol in CATALOGUE.iter() {
+            let d = protocol.descriptor();
+            for form in d.forms {
+                let cost = |role| protocol.cost(&Parameters { sizes, form: *form }, role);
+                let (receiver, sender) = (cost(Role::Receiver), cost(Role::Sender));
+                assert_eq!(receiver.rounds, sender.rounds, "rounds are of the whole protocol");
+                let learns: Vec<String> = protocol.disclosures(*form).iter().map(Disclosure::to_string).collect();
+                let bytes = receiver.bytes_out + sender.bytes_out;
+                let (result, learns) = (form.name(), learns.join("; "));
+                let row =
+                    [d.name, result, d.paper, d.security, &receiver.rounds.to_string(), &bytes.to_string(), &learns];
+                table += &format!("| {} |\n", row.join(" | "));
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn the_table_of_the_readme_is_the_catalogue() {
+        let readme = include_str!("../README.md");
+        let shown = readme.split("<!-- table -->\n").nth(1).and_then(|rest| rest.split("<!-- end of table -->").next());
+        assert_eq!(shown, Some(table().as_str()), "put this into protocols/README.md:\n{}", table());
+    }
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for protocol in CATALOGUE.iter() {
+            let name = protocol.descriptor().name;
+            assert_eq!(CATALOGUE.iter().filter(|other| other.descriptor().name == name).count(), 1, "{name}");
+            assert!(CATALOGUE.find(name).is_some(), "{name}");
+        }
+        assert!(CATALOGUE.find("DH").is_none());
     }
 }

@@ -5,12 +5,15 @@ pub mod catalogue;
 pub mod channel;
 pub mod compute;
 pub mod error;
+pub mod ideal;
 pub mod items;
 pub mod kernels;
 pub mod message;
 pub mod party;
+pub mod psi;
 pub mod session;
 pub mod sim;
 pub mod suite;
 pub mod transport;
 
+pub use catalogue::CATALOGUE;

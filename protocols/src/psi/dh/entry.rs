@@ -1,0 +1,67 @@
+//! `dh` in the catalogue: what it claims, discloses and costs.
+
+use futures::future::BoxFuture;
+
+use super::msg::{Points, Tags};
+use super::{BATCH, Dh};
+use crate::catalogue::{Cost, Descriptor, Disclosure, Form, Input, Learns, Output, Parameters, Protocol};
+use crate::error::Result;
+use crate::message::FRAME_HEADER;
+use crate::party::Role;
+use crate::psi::play;
+use crate::session::Session;
+
+static DESCRIPTOR: Descriptor = Descriptor {
+    name: "dh",
+    summary: "intersection of two sets of keys, or its size",
+    paper: "Meadows 1986; Huberman, Franklin and Hogg 1999, section 3.1",
+    security: "semi-honest; DDH in ristretto255 (126 bits), random oracle; false match at most 2^-72",
+    forms: &[Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality],
+};
+
+impl Protocol for Dh {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    fn disclosures(&self, form: Form) -> Vec<Disclosure> {
+        let learns = |to: Role, learns| Disclosure { to, learns, about: to.other() };
+        let mut all = vec![learns(Role::Receiver, Learns::SizeBand), learns(Role::Sender, Learns::SizeBand)];
+        match form {
+            Form::RowsToReceiver => all.push(learns(Role::Receiver, Learns::Intersection)),
+            Form::Cardinality => all.push(learns(Role::Receiver, Learns::IntersectionSize)),
+            Form::RowsToBoth => {
+                all.push(learns(Role::Receiver, Learns::Intersection));
+                all.push(learns(Role::Sender, Learns::Intersection));
+            }
+        }
+        all
+    }
+
+    fn cost(&self, p: &Parameters, role: Role) -> Cost {
+        let (n, m) = (p.sizes.receiver, p.sizes.sender);
+        let batch = self.batch as u64;
+        let stream = |count: u64, bytes: u64| count.div_ceil(batch) * FRAME_HEADER as u64 + bytes;
+        let points = |count: u64| stream(count, count * Points::BYTES);
+        let tags = |count: u64| stream(count, count * Tags::BYTES);
+        let bits = |count: u64| stream(count, count / batch * batch.div_ceil(8) + (count % batch).div_ceil(8));
+        let to_both = p.form == Form::RowsToBoth;
+        Cost {
+            rounds: if to_both { 3 } else { 2 },
+            bytes_out: match role {
+                Role::Receiver => points(n) + if to_both { bits(m) } else { 0 },
+                Role::Sender => points(m) + tags(n),
+            },
+            group_ops: n + m,
+        }
+    }
+
+    fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {
+        Box::pin(play(self, s, role, p, input))
+    }
+}
+
+const _: () = assert!(
+    BATCH * Points::BYTES as usize + FRAME_HEADER <= crate::message::FRAME_MAX,
+    "a batch of points fits a frame"
+);

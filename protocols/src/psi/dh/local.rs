@@ -1,0 +1,207 @@
+//! The local computations of `dh`: pure, and the only places that see an item or a secret.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use rand_core::Rng;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::hash::{DST, expand_message_xmd};
+use crate::error::{Fault, InputError};
+use crate::items::{Items, Rows};
+use crate::kernels::ristretto::{BadPointReason, SecretScalar, map_mul_batch, mul_batch};
+use crate::session::{SessionId, SessionRng};
+
+/// What two equal elements have in common, and little else: see [`Tagger`].
+pub(super) type Tag = [u8; 16];
+
+/// What is hashed into the group, kept apart by its first byte.
+#[repr(u8)]
+enum Kind {
+    Item = 0,
+    Dummy = 1,
+}
+
+/// A party's set, padded to its band with dummies that no other party has, in an order that only this party knows.
+pub(super) struct Padded {
+    items: Items,
+    /// Which row, or from `items.len()` on which dummy, is at each position of the stream.
+    order: Vec<u32>,
+    dummies: Zeroizing<[u8; 32]>,
+}
+
+impl Padded {
+    /// Pads and shuffles.
+    ///
+    /// # Errors
+    /// [`InputError`] where an item is there twice, or where there are more than `band`.
+    pub(super) fn new(items: Items, band: u32, rng: &mut SessionRng) -> Result<Self, InputError> {
+        if items.len() > band as usize {
+            return Err(InputError::TooMany { got: items.len() as u64, max: u64::from(band) });
+        }
+        refuse_duplicates(&items)?;
+        let mut order: Vec<u32> = (0..band).collect();
+        shuffle(&mut order, rng);
+        let mut dummies = Zeroizing::new([0; 32]);
+        rng.fill_bytes(dummies.as_mut_slice());
+        Ok(Self { items, order, dummies })
+    }
+
+    /// The band.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// H(x)^secret of each element at these positions of the stream, encoded.
+    pub(super) fn blind(&self, positions: Range<usize>, secret: &SecretScalar) -> Vec<[u8; 32]> {
+        let uniform: Vec<[u8; 64]> = self.order[positions].iter().map(|row| self.hash(*row)).collect();
+        map_mul_batch(&Zeroizing::new(uniform), secret)
+    }
+
+    /// The rows of this party's items at these positions of the stream. Dummies have none.
+    pub(super) fn rows(&self, positions: impl Iterator<Item = usize>) -> Rows {
+        let rows = positions.map(|position| u64::from(self.order[position]));
+        Rows::new(rows.filter(|row| *row < self.items.len() as u64).collect())
+    }
+
+    /// Items and dummies take the same path, so that time does not tell them apart but for the length of a long item.
+    fn hash(&self, row: u32) -> [u8; 64] {
+        if (row as usize) < self.items.len() {
+            expand_message_xmd(&[&[Kind::Item as u8], self.items.get(row as usize)], DST)
+        } else {
+            expand_message_xmd(&[&[Kind::Dummy as u8], self.dummies.as_slice(), &row.to_le_bytes()], DST)
+        }
+    }
+}
+
+/// Makes tags: 16 bytes of SHA-256 over a domain tag, the session and an element's encoding.
+///
+/// Two different elements share a tag with probability 2^-128 (random oracle), so over all pairs of two bands a false match
+/// has probability at most `receiver * sender * 2^-128`, which is 2^-72 at the largest bands.
+#[derive(Clone)]
+pub(super) struct Tagger(Sha256);
+
+impl Tagger {
+    pub(super) fn new(session: SessionId) -> Self {
+        // Tag and session fill one block of SHA-256, which is hashed once for all elements.
+        Self(Sha256::new_with_prefix(b"banyan/dh/v1 tag of an element  ").chain_update(session.as_bytes()))
+    }
+
+    fn tag(&self, element: &[u8; 32]) -> Tag {
+        let digest = self.0.clone().chain_update(element).finalize();
+        let mut tag = Tag::default();
+        tag.copy_from_slice(&digest[..16]);
+        tag
+    }
+
+    /// tag(P^secret) of each of the peer's elements.
+    ///
+    /// # Errors
+    /// [`Fault::Encoding`] or [`Fault::Identity`] at the first bad one; `first` is its batch's position in the stream.
+    pub(super) fn raise(&self, first: u64, points: &[[u8; 32]], secret: &SecretScalar) -> Result<Vec<Tag>, Fault> {
+        let raised = mul_batch(points, secret).map_err(|bad| {
+            let index = first + bad.index as u64;
+            match bad.reason {
+                BadPointReason::BadEncoding => Fault::Encoding { index },
+                BadPointReason::Identity => Fault::Identity { index },
+            }
+        })?;
+        Ok(raised.iter().map(|element| self.tag(element)).collect())
+    }
+}
+
+/// Checks that a peer's elements do not repeat over all batches of a stream. The kernel checks each for itself.
+///
+/// Repeats are found by the first half of an encoding: honest elements are random, so that two share one with
+/// probability at most n^2 * 2^-127, and a peer that makes two on purpose only accuses itself.
+#[derive(Default)]
+pub(super) struct Admission {
+    seen: HashSet<[u8; 16]>,
+    count: u64,
+}
+
+impl Admission {
+    /// The position in the stream of the first of these elements.
+    ///
+    /// # Errors
+    /// [`Fault::Repeat`] at the first such element.
+    pub(super) fn admit(&mut self, points: &[[u8; 32]]) -> Result<u64, Fault> {
+        let first = self.count;
+        for point in points {
+            let index = self.count;
+            let mut half = [0; 16];
+            half.copy_from_slice(&point[..16]);
+            if !self.seen.insert(half) {
+                return Err(Fault::Repeat { index });
+            }
+            self.count += 1;
+        }
+        Ok(first)
+    }
+}
+
+/// Which positions of two streams of tags are equal.
+pub(super) struct Matches {
+    /// For each of the other's tags, where it is in our own stream.
+    theirs: Vec<Option<usize>>,
+}
+
+impl Matches {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// [`Fault::Repeat`] where our own elements came back with one tag twice.
+    pub(super) fn find(mine: &[Tag], theirs: &[Tag]) -> Result<Self, Fault> {
+        let mut places = HashMap::with_capacity(mine.len());
+        for (place, tag) in mine.iter().enumerate() {
+            if places.insert(tag, place).is_some() {
+                return Err(Fault::Repeat { index: place as u64 });
+            }
+        }
+        Ok(Self { theirs: theirs.iter().map(|tag| places.get(tag).copied()).collect() })
+    }
+
+    /// How many.
+    pub(super) fn count(&self) -> u64 {
+        self.mine().count() as u64
+    }
+
+    /// Their positions in our own stream.
+    pub(super) fn mine(&self) -> impl Iterator<Item = usize> {
+        self.theirs.iter().copied().flatten()
+    }
+
+    /// For each position of the other's stream, whether it matches.
+    pub(super) fn theirs(&self) -> Vec<bool> {
+        self.theirs.iter().map(Option::is_some).collect()
+    }
+}
+
+/// Puts `values` into a uniformly random order (Fisher and Yates; Knuth, volume 2, algorithm 3.4.2P).
+pub(super) fn shuffle<T>(values: &mut [T], rng: &mut SessionRng) {
+    for last in (1..values.len()).rev() {
+        values.swap(last, below(last as u64 + 1, rng) as usize);
+    }
+}
+
+/// A uniform number below `bound`, without the bias of a remainder (Lemire 2019, algorithm 5).
+fn below(bound: u64, rng: &mut SessionRng) -> u64 {
+    let threshold = bound.wrapping_neg() % bound;
+    loop {
+        let product = u128::from(rng.next_u64()) * u128::from(bound);
+        if product as u64 >= threshold {
+            return (product >> 64) as u64;
+        }
+    }
+}
+
+fn refuse_duplicates(items: &Items) -> Result<(), InputError> {
+    let mut seen = HashMap::with_capacity(items.len());
+    for (row, item) in items.iter().enumerate() {
+        if let Some(first) = seen.insert(item, row) {
+            return Err(InputError::Duplicate { first: first as u64, second: row as u64 });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Messages of `dh`. Every shape is a count that the receiver takes from the plan.
+
+use super::local::Tag;
+use crate::message::{Malformed, Message, Reader, Writer};
+
+/// Encoded group elements, not yet checked.
+pub(super) struct Points(pub(super) Vec<[u8; 32]>);
+
+impl Points {
+    pub(super) const BYTES: u64 = 32;
+}
+
+impl Message for Points {
+    const KIND: &'static str = "dh/points";
+    type Shape = usize;
+
+    fn write(&self, w: &mut Writer) {
+        w.bytes(self.0.as_flattened());
+    }
+
+    fn read(r: &mut Reader<'_>, count: usize) -> Result<Self, Malformed> {
+        Ok(Self(arrays(r, count)?))
+    }
+}
+
+/// Truncated hashes of group elements.
+pub(super) struct Tags(pub(super) Vec<Tag>);
+
+impl Tags {
+    pub(super) const BYTES: u64 = 16;
+}
+
+impl Message for Tags {
+    const KIND: &'static str = "dh/tags";
+    type Shape = usize;
+
+    fn write(&self, w: &mut Writer) {
+        w.bytes(self.0.as_flattened());
+    }
+
+    fn read(r: &mut Reader<'_>, count: usize) -> Result<Self, Malformed> {
+        Ok(Self(arrays(r, count)?))
+    }
+}
+
+/// One bit per element of a stream, lowest bit of a byte first; unused bits are zero.
+pub(super) struct Bits(pub(super) Vec<bool>);
+
+impl Message for Bits {
+    const KIND: &'static str = "dh/matches";
+    type Shape = usize;
+
+    fn write(&self, w: &mut Writer) {
+        for eight in self.0.chunks(8) {
+            w.bytes(&[eight.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit))]);
+        }
+    }
+
+    fn read(r: &mut Reader<'_>, count: usize) -> Result<Self, Malformed> {
+        let bytes = r.bytes(count.div_ceil(8))?;
+        let bit = |position: usize| bytes[position / 8] >> (position % 8) & 1 == 1;
+        if (count..bytes.len() * 8).any(bit) {
+            return Err(Malformed::Range { field: "unused bits" });
+        }
+        Ok(Self((0..count).map(bit).collect()))
+    }
+}
+
+/// `count` arrays of `N` bytes; nothing is allocated before the bytes are known to be there.
+fn arrays<const N: usize>(r: &mut Reader<'_>, count: usize) -> Result<Vec<[u8; N]>, Malformed> {
+    let bytes = r.bytes(count.saturating_mul(N))?;
+    let (arrays, _) = bytes.as_chunks::<N>();
+    Ok(arrays.to_vec())
+}

@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalogue::Cost;
+use crate::error::{Error, InputError};
+use crate::ideal;
+use crate::sim::Net;
+
+/// What both should get.
+fn oracle(form: Form, x: &Items, y: &Items) -> Vec<Output> {
+    let rows = |own, other| Output::Rows(ideal::intersection(own, other));
+    match form {
+        Form::RowsToReceiver => vec![rows(x, y), Output::Nothing],
+        Form::RowsToBoth => vec![rows(x, y), rows(y, x)],
+        Form::Cardinality => vec![Output::Count(ideal::cardinality(x, y)), Output::Nothing],
+    }
+}
+
+#[test]
+fn agrees_with_the_oracle_on_nasty_sizes() {
+    // Odd sizes are where products have lost matches: see DESIGN.md.
+    let sizes = [(0, 0), (0, 31), (31, 0), (1, 1), (31, 33), (33, 31), (1000, 33), (1000, 1000), (6789, 1000)];
+    for (seed, (n, m)) in sizes.into_iter().enumerate() {
+        for form in FORMS {
+            let (x, y) = (keys(0, n), keys(n / 2, m));
+            let p = parameters(form, n, m);
+            let run = run(&World::new("dh", seed as u64), Dh::NEW, p, &x, &y);
+            assert_eq!(run.values().unwrap(), oracle(form, &x, &y), "{form:?} {n} x {m}");
+        }
+    }
+}
+
+#[test]
+fn agrees_with_the_oracle_on_disjoint_equal_and_padded_sets() {
+    let sets = [
+        ("disjoint", keys(0, 31), keys(31, 33)),
+        ("equal", keys(0, 33), keys(0, 33)),
+        ("inside", keys(0, 33), keys(7, 3)),
+        ("empty receiver", keys(0, 0), keys(0, 33)),
+        ("empty sender", keys(0, 31), keys(0, 0)),
+        ("odd items", ["", "0", "\0", "\u{1}", "银行"].iter().collect(), ["银行", "", "\0\0"].iter().collect()),
+    ];
+    for (name, x, y) in &sets {
+        for form in FORMS {
+            let run = run(&World::new("dh", 1), small(8), parameters(form, 64, 50), x, y);
+            assert_eq!(run.values().unwrap(), oracle(form, x, y), "{form:?} {name}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn agrees_with_the_oracle_on_random_sets(
+        x in proptest::collection::btree_set(0u8..60, 0..40),
+        y in proptest::collection::btree_set(0u8..60, 0..40),
+        (room, batch, seed) in (0u64..9, 1usize..20, any::<u64>()),
+        form in proptest::sample::select(FORMS.to_vec()),
+    ) {
+        // Descending, so that rows are not in the order of keys.
+        let (x, y): (Items, Items) = (x.iter().rev().map(|k| [*k]).collect(), y.iter().rev().map(|k| [*k]).collect());
+        let p = parameters(form, x.len() as u64 + room, y.len() as u64 + room / 2);
+        let run = run(&World::new("dh", seed), small(batch), p, &x, &y);
+        prop_assert_eq!(run.values().unwrap(), oracle(form, &x, &y));
+    }
+}
+
+#[test]
+fn costs_exactly_what_it_declares() {
+    for form in FORMS {
+        for (dh, n, m) in [
+            (small(4), 0, 0),
+            (small(4), 1, 9),
+            (small(5), 13, 10),
+            (small(8), 8, 64),
+            (Dh::NEW, 33, 2049),
+            (Dh::NEW, 4096, 1),
+        ] {
+            let p = parameters(form, n, m);
+            let run = run(&World::new("dh", 1).net(Net::ROUNDS), dh, p, &keys(0, n), &keys(5, m));
+            for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
+                let spent =
+                    Cost { rounds: run.report.rounds(), bytes_out: party.bytes_out, group_ops: party.group_ops };
+                assert_eq!(spent, dh.cost(&p, role), "{form:?} {n} x {m} {role}");
+            }
+            assert_eq!(run.report.parties[0].bytes_in, run.report.parties[1].bytes_out);
+        }
+    }
+}
+
+#[test]
+fn cost_tells_nothing_about_the_true_sizes() {
+    let p = parameters(Form::RowsToBoth, 20, 20);
+    let streams = |x: Items, y: Items| run(&World::new("dh", 1), small(3), p, &x, &y).report.streams;
+    assert_eq!(streams(keys(0, 20), keys(0, 20)), streams(keys(0, 0), keys(0, 1)));
+}
+
+#[test]
+fn fifty_schedules_give_the_same_result_and_the_same_streams() {
+    let (x, y) = (keys(0, 40), keys(25, 37));
+    for form in FORMS {
+        let p = parameters(form, 45, 40);
+        let world = World::new("dh", 3).record();
+        let first = run(&world, small(3), p, &x, &y);
+        for schedule in 0..50 {
+            let world = world.clone().schedule(schedule).capacity(1 + schedule as usize % 3);
+            let again = run(&world.jitter(Duration::from_millis(schedule)), small(3), p, &x, &y);
+            assert_eq!(again.transcript.by_stream(), first.transcript.by_stream(), "{form:?} schedule {schedule}");
+            assert_eq!(again.values().unwrap(), oracle(form, &x, &y), "{form:?} schedule {schedule}");
+        }
+    }
+}
+
+#[test]
+fn another_attempt_shares_no_frame_with_the_first() {
+    let p = parameters(Form::RowsToReceiver, 16, 16);
+    let world = World::new("dh", 3).record();
+    let frames = |world: &World| run(world, small(4), p, &keys(0, 16), &keys(0, 16)).transcript;
+    let (first, second) = (frames(&world), frames(&world.clone().attempt(1)));
+    for (a, b) in first.by_stream().frames().iter().zip(second.by_stream().frames()) {
+        assert_ne!(a.sealed, b.sealed);
+    }
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_the_owners_to_mend() {
+    let outcome = |x: Items, p| {
+        let run = run(&World::new("dh", 1), small(4), p, &x, &keys(0, 3));
+        run.outcomes.into_iter().next().unwrap().1
+    };
+    let p = parameters(Form::Cardinality, 4, 4);
+    assert_eq!(outcome(keys(0, 5), p), Err(Error::Input(InputError::TooMany { got: 5, max: 4 })));
+    let twice: Items = ["a", "b", "c", "b"].iter().collect();
+    assert_eq!(outcome(twice, p), Err(Error::Input(InputError::Duplicate { first: 1, second: 3 })));
+    let huge = parameters(Form::Cardinality, super::super::BAND_MAX + 1, 4);
+    assert!(matches!(outcome(keys(0, 1), huge), Err(Error::Input(InputError::Unsupported { protocol: "dh", .. }))));
+}

@@ -1,0 +1,210 @@
+//! Scripted peers that break the protocol inside honestly sealed frames.
+
+use super::super::msg::{Bits, Points, Tags};
+use super::*;
+use crate::channel::Outgoing;
+use crate::error::{Error, Fault};
+use crate::kernels::ristretto::{SecretScalar, map_mul_batch};
+use crate::message::Malformed;
+use crate::transport::Step;
+
+/// The band of both sides, in messages of four.
+const BAND: u64 = 8;
+
+/// What a scripted party sends at each step, in any order of messages.
+type Script = Vec<(&'static str, Vec<Say>)>;
+
+#[derive(Clone)]
+enum Say {
+    Points(Vec<[u8; 32]>),
+    Tags(Vec<Tag>),
+    Bits(Vec<bool>),
+}
+
+type Tag = [u8; 16];
+
+impl Say {
+    async fn to(&self, out: &mut Outgoing) -> Result<()> {
+        match self {
+            Self::Points(points) => out.send(&Points(points.clone())).await,
+            Self::Tags(tags) => out.send(&Tags(tags.clone())).await,
+            Self::Bits(bits) => out.send(&Bits(bits.clone())).await,
+        }
+    }
+}
+
+/// Says what the script has, reads nothing, and stays until the other has made up its mind.
+async fn scripted(s: Session, role: Role, script: Script) -> Result<Output> {
+    let victim = s.holder(role.other())?.clone();
+    let mut open = Vec::new();
+    for (step, says) in script {
+        let (mut out, unread) = s.step(step).channel(&victim)?.split();
+        open.push(unread);
+        for say in says {
+            say.to(&mut out).await?;
+        }
+        out.finish().await?;
+    }
+    std::future::pending().await
+}
+
+/// How the honest party ends that plays against `script` in `role`.
+fn against(role: Role, form: Form, script: Script) -> (Step, Fault) {
+    let p = parameters(form, BAND, BAND);
+    let run = World::new("dh", 1).capacity(64).run(&pair(), |s, mine| -> futures::future::BoxFuture<'_, _> {
+        if mine == role {
+            Box::pin(scripted(s, role, script.clone()))
+        } else {
+            Box::pin(honest(small(4), s, mine, p, keys(0, 5)))
+        }
+    });
+    let (victim, cheater) = match role {
+        Role::Sender => (bank(), bureau()),
+        Role::Receiver => (bureau(), bank()),
+    };
+    match run.outcome(&victim) {
+        Some(Err(Error::Deviation { party, step, fault })) => {
+            assert_eq!(*party, cheater);
+            (step.clone(), fault.clone())
+        }
+        other => panic!("against {role}: {other:?}"),
+    }
+}
+
+/// Eight good elements.
+fn good() -> Vec<[u8; 32]> {
+    let uniform: Vec<[u8; 64]> = (1..=BAND as u8).map(|byte| [byte; 64]).collect();
+    map_mul_batch(&uniform, &SecretScalar::from_uniform_bytes(&[9; 64]).unwrap())
+}
+
+fn tags() -> Vec<Tag> {
+    (0..BAND as u8).map(|byte| [byte; 16]).collect()
+}
+
+/// Points in messages of these lengths.
+fn points(points: &[[u8; 32]], lengths: &[usize]) -> Vec<Say> {
+    let mut rest = points.iter().cycle();
+    lengths.iter().map(|length| Say::Points(rest.by_ref().take(*length).copied().collect())).collect()
+}
+
+fn with(index: usize, bad: [u8; 32]) -> Vec<Say> {
+    let mut all = good();
+    all[index] = bad;
+    points(&all, &[4, 4])
+}
+
+/// Bad streams of points, and how they are named.
+fn bad_points() -> Vec<(Vec<Say>, Fault)> {
+    let nine: Vec<[u8; 32]> = good().into_iter().chain([[0; 32]]).collect();
+    let malformed = |malformed| Fault::Malformed(malformed);
+    vec![
+        (with(0, [0; 32]), Fault::Identity { index: 0 }),
+        (with(6, [0; 32]), Fault::Identity { index: 6 }),
+        (with(1, good()[0]), Fault::Repeat { index: 1 }),
+        (with(7, good()[0]), Fault::Repeat { index: 7 }),
+        (with(5, [0xff; 32]), Fault::Encoding { index: 5 }),
+        (points(&good(), &[]), Fault::Cut),
+        (points(&good(), &[4]), Fault::Cut),
+        (points(&good(), &[4, 0]), malformed(Malformed::Short { missing: 128 })),
+        (points(&good(), &[4, 3]), malformed(Malformed::Short { missing: 32 })),
+        (points(&nine, &[4, 5]), malformed(Malformed::Long { extra: 32 })),
+        (points(&nine, &[4, 4, 1]), Fault::Trailing),
+        (points(&good(), &[8]), malformed(Malformed::Long { extra: 128 })),
+        (vec![Say::Tags(tags())], malformed(Malformed::Kind { expected: "dh/points" })),
+    ]
+}
+
+#[test]
+fn a_sender_with_bad_points_is_named() {
+    let step = Step::root("dh").child("sender");
+    for form in FORMS {
+        for (case, (b, fault)) in bad_points().into_iter().enumerate() {
+            let script = vec![("sender", b), ("receiver", vec![Say::Tags(tags()[..4].to_vec()); 2])];
+            assert_eq!(against(Role::Sender, form, script), (step.clone(), fault), "{form:?} case {case}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_with_bad_points_is_named() {
+    let step = Step::root("dh").child("receiver");
+    for form in FORMS {
+        for (case, (a, fault)) in bad_points().into_iter().enumerate() {
+            let script = vec![("sender", vec![]), ("receiver", a)];
+            assert_eq!(against(Role::Receiver, form, script), (step.clone(), fault), "{form:?} case {case}");
+        }
+    }
+}
+
+#[test]
+fn a_sender_with_bad_answers_is_named() {
+    let step = Step::root("dh").child("receiver");
+    let cut = |lengths: &[usize]| {
+        let mut rest = tags().into_iter().cycle();
+        lengths.iter().map(|length| Say::Tags(rest.by_ref().take(*length).collect())).collect::<Vec<_>>()
+    };
+    let mut repeated = tags();
+    repeated[6] = repeated[2];
+    let repeated = repeated.chunks(4).map(|four| Say::Tags(four.to_vec())).collect();
+    for (case, (t, fault)) in [
+        (cut(&[]), Fault::Cut),
+        (cut(&[4, 3]), Fault::Malformed(Malformed::Short { missing: 16 })),
+        (cut(&[4, 5]), Fault::Malformed(Malformed::Long { extra: 16 })),
+        (cut(&[4, 4, 1]), Fault::Trailing),
+        (points(&good(), &[4, 4]), Fault::Malformed(Malformed::Kind { expected: "dh/tags" })),
+        (repeated, Fault::Repeat { index: 6 }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let script = vec![("sender", points(&good(), &[4, 4])), ("receiver", t)];
+        assert_eq!(against(Role::Sender, Form::RowsToReceiver, script), (step.clone(), fault), "case {case}");
+    }
+}
+
+#[test]
+fn a_receiver_with_bad_matches_is_named() {
+    let step = Step::root("dh").child("matches");
+    let bits = |count| Say::Bits(vec![true; count]);
+    for (case, (matches, fault)) in [
+        (vec![], Fault::Cut),
+        (vec![bits(4)], Fault::Cut),
+        (vec![bits(0), bits(4)], Fault::Malformed(Malformed::Short { missing: 1 })),
+        (vec![Say::Bits(vec![false; 9]), bits(4)], Fault::Malformed(Malformed::Long { extra: 1 })),
+        (vec![bits(4), bits(5)], Fault::Malformed(Malformed::Range { field: "unused bits" })),
+        (vec![bits(4), bits(4), bits(0)], Fault::Trailing),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let script = vec![("sender", vec![]), ("receiver", points(&good(), &[4, 4])), ("matches", matches)];
+        assert_eq!(against(Role::Receiver, Form::RowsToBoth, script), (step.clone(), fault), "case {case}");
+    }
+}
+
+#[test]
+fn bits_at_dummies_give_no_row() {
+    let p = parameters(Form::RowsToBoth, BAND, BAND);
+    let all = vec![Say::Bits(vec![true; 4]); 2];
+    let script = vec![("sender", vec![]), ("receiver", points(&good(), &[4, 4])), ("matches", all)];
+    let run = World::new("dh", 1).capacity(64).run(&pair(), |s, role| -> futures::future::BoxFuture<'_, _> {
+        match role {
+            Role::Receiver => Box::pin(scripted(s, role, script.clone())),
+            Role::Sender => Box::pin(honest(small(4), s, role, p, keys(0, 5))),
+        }
+    });
+    let rows = crate::items::Rows::new((0..5).collect());
+    assert_eq!(run.outcome(&bureau()), Some(&Ok(Output::Rows(rows))));
+}
+
+#[test]
+fn every_bad_encoding_of_the_standard_is_named() {
+    for bad in super::vectors::rfc9496_invalid() {
+        let sender = vec![("sender", with(3, bad)), ("receiver", vec![Say::Tags(tags()[..4].to_vec()); 2])];
+        let receiver = vec![("sender", vec![]), ("receiver", with(3, bad))];
+        for (role, script) in [(Role::Sender, sender), (Role::Receiver, receiver)] {
+            let (_, fault) = against(role, Form::RowsToReceiver, script);
+            assert_eq!(fault, Fault::Encoding { index: 3 }, "{role} {bad:02x?}");
+        }
+    }
+}
