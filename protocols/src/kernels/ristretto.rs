@@ -4,6 +4,8 @@
 //! Time does not depend on the scalar, nor on the elements beyond how many there are and whether one is refused.
 //! Intermediate values on stack and heap are not erased; the scalar itself is.
 
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod portable;
 
 #[cfg(test)]
@@ -26,6 +28,10 @@ const CHUNK_ITEMS: usize = 256;
 ///
 /// Answers are in the order of `uniform`, 32 bytes each.
 pub fn map_mul_batch(uniform: &[[u8; 64]], k: &SecretScalar) -> Vec<[u8; 32]> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(engine) = ifma::Ifma::detect() {
+        return map_mul_on(&engine, uniform, k);
+    }
     map_mul_on(&Portable, uniform, k)
 }
 
@@ -37,6 +43,10 @@ pub fn map_mul_batch(uniform: &[[u8; 64]], k: &SecretScalar) -> Vec<[u8; 32]> {
 /// # Errors
 /// The first element that is no canonical encoding, or that is the identity, whose powers are the same for every `k`.
 pub fn mul_batch(points: &[[u8; 32]], k: &SecretScalar) -> Result<Vec<[u8; 32]>, BadPoint> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(engine) = ifma::Ifma::detect() {
+        return mul_on(&engine, points, k);
+    }
     mul_on(&Portable, points, k)
 }
 

@@ -1,5 +1,7 @@
 //! Every engine against the vectors of RFC 9496 and against the plain, unbatched formulas of curve25519-dalek.
 
+use std::hash::{BuildHasher, RandomState};
+
 use chacha20::ChaCha20Rng;
 use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
@@ -26,15 +28,10 @@ fn scalar(k: impl Into<Scalar>) -> SecretScalar {
 }
 
 /// A generator whose seed is printed, and so shown when the test fails.
-fn seeded() -> ChaCha20Rng {
-    let seed = getrandom_seed();
+pub(super) fn seeded() -> ChaCha20Rng {
+    let seed = RandomState::new().hash_one(0);
     println!("seed {seed}");
     ChaCha20Rng::seed_from_u64(seed)
-}
-
-fn getrandom_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
 }
 
 fn random_bytes<const N: usize>(rng: &mut ChaCha20Rng, n: usize) -> Vec<[u8; N]> {
@@ -144,6 +141,15 @@ fn check<E: Engine>(engine: &E) {
 #[test]
 fn the_portable_engine_is_right() {
     check(&Portable);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_ifma_engine_is_right() {
+    match ifma::Ifma::detect() {
+        Some(engine) => check(&engine),
+        None => println!("not run: this processor has no AVX-512 IFMA"),
+    }
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! Eight elements per vector with AVX-512 IFMA, which multiplies 52-bit integers in eight lanes.
+//!
+//! # Safety
+//! Functions below are safe ones with `#[target_feature]`: the compiler lets them call each other, and asks for `unsafe`
+//! where the rest of the crate enters. That is in this file only, behind an [`Ifma`], which [`Ifma::detect`] makes only
+//! where the processor has every feature named. Beside that, [`lanes`] loads and stores vectors through pointers to
+//! arrays of their size.
+
+mod codec;
+mod constants;
+mod field;
+mod lanes;
+mod point;
+mod root;
+#[cfg(test)]
+mod tests;
+
+use curve25519_dalek::Scalar;
+use zeroize::Zeroizing;
+
+use self::codec::{Affine, decode, derive, encode_doubles};
+use self::lanes::LANES;
+use self::point::DIGITS;
+use super::{BadPoint, BadPointReason, Engine};
+
+/// Vectors decoded side by side, so that their two chains of squarings overlap.
+const SIDE_BY_SIDE: usize = 2;
+
+/// Proof that this processor has AVX-512 F, DQ, VL and IFMA.
+pub(super) struct Ifma(());
+
+impl Ifma {
+    /// The engine, where the processor and the operating system support it.
+    pub(super) fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512ifma");
+        found.then_some(Self(()))
+    }
+}
+
+#[allow(unsafe_code)]
+impl Engine for Ifma {
+    type Decoded = Vec<Affine>;
+
+    fn map_mul(&self, uniform: &[[u8; 64]], half: &Scalar, out: &mut [[u8; 32]]) {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { map_mul(uniform, half, out) }
+    }
+
+    fn decode(&self, points: &[[u8; 32]]) -> Result<Self::Decoded, BadPoint> {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { decode_all(points) }
+    }
+
+    fn mul(&self, points: &Self::Decoded, half: &Scalar, out: &mut [[u8; 32]]) {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { mul(points, half, out) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn map_mul(uniform: &[[u8; 64]], half: &Scalar, out: &mut [[u8; 32]]) {
+    let digits = digits(half);
+    let products: Vec<_> = uniform.chunks(LANES).map(|items| derive(&padded(items)).mul(&digits)).collect();
+    encode_doubles(&products, out);
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn mul(points: &[Affine], half: &Scalar, out: &mut [[u8; 32]]) {
+    let digits = digits(half);
+    let products: Vec<_> = points.iter().map(|point| point.extended().mul(&digits)).collect();
+    encode_doubles(&products, out);
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn decode_all(points: &[[u8; 32]]) -> Result<Vec<Affine>, BadPoint> {
+    let mut decoded = Vec::with_capacity(points.len().div_ceil(LANES) + 1);
+    for (block, items) in points.chunks(SIDE_BY_SIDE * LANES).enumerate() {
+        let (first, second) = items.split_at(items.len().min(LANES));
+        let verdicts = decode(&[padded(first), padded(second)]);
+        for (part, (verdict, items)) in verdicts.iter().zip([first, second]).enumerate() {
+            let filled = ((1u16 << items.len()) - 1) as u8; // padding is no element, whatever it decodes to
+            let bad = (verdict.refused | verdict.identity) & filled;
+            if bad != 0 {
+                let lane = bad.trailing_zeros() as usize;
+                let is_encoding = verdict.refused >> lane & 1 == 0;
+                let reason = if is_encoding { BadPointReason::Identity } else { BadPointReason::BadEncoding };
+                return Err(BadPoint { index: (block * SIDE_BY_SIDE + part) * LANES + lane, reason });
+            }
+            if !items.is_empty() {
+                decoded.push(verdict.points);
+            }
+        }
+    }
+    Ok(decoded)
+}
+
+/// A full vector of items; the ones beyond the end are zeros, whose results nobody reads.
+fn padded<const N: usize>(items: &[[u8; N]]) -> [[u8; N]; LANES] {
+    let mut full = [[0; N]; LANES];
+    full[..items.len()].copy_from_slice(items);
+    full
+}
+
+/// Radix 16 with digits from -8 to 7, the lowest first. A scalar is below 2^253, so the top digit is at most 2.
+fn digits(scalar: &Scalar) -> Zeroizing<[i8; DIGITS]> {
+    let mut digits = Zeroizing::new([0; DIGITS]);
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(scalar.as_bytes()) {
+        pair[0] = (byte & 15) as i8;
+        pair[1] = (byte >> 4) as i8;
+    }
+    for n in 0..DIGITS - 1 {
+        let carry = (digits[n] + 8) >> 4;
+        digits[n] -= carry << 4;
+        digits[n + 1] += carry;
+    }
+    digits
+}

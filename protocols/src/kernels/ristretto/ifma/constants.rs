@@ -1,0 +1,23 @@
+//! The constants of RFC 9496, section 4.1, in limbs of radix 2^51. A test holds each to its defining equation, and the
+//! vectors of the RFC settle the signs of the roots.
+
+/// d = -121665/121666, of the curve -x^2 + y^2 = 1 + d x^2 y^2
+pub(super) const D: [u64; 5] = [929955233495203, 466365720129213, 1662059464998953, 2033849074728123, 1442794654840575];
+/// 2d
+pub(super) const D2: [u64; 5] =
+    [1859910466990425, 932731440258426, 1072319116312658, 1815898335770999, 633789495995903];
+/// The square root of -1 that is not negative
+pub(super) const SQRT_M1: [u64; 5] =
+    [1718705420411056, 234908883556509, 2233514472574048, 2117202627021982, 765476049583133];
+/// 1 - d^2
+pub(super) const ONE_MINUS_D_SQ: [u64; 5] =
+    [1136626929484150, 1998550399581263, 496427632559748, 118527312129759, 45110755273534];
+/// (d - 1)^2
+pub(super) const D_MINUS_ONE_SQ: [u64; 5] =
+    [1507062230895904, 1572317787530805, 683053064812840, 317374165784489, 1572899562415810];
+/// A square root of a d - 1 = -d - 1
+pub(super) const SQRT_AD_MINUS_ONE: [u64; 5] =
+    [2241493124984347, 425987919032274, 2207028919301688, 1220490630685848, 974799131293748];
+/// One over a square root of a - d = -1 - d
+pub(super) const INVSQRT_A_MINUS_D: [u64; 5] =
+    [278908739862762, 821645201101625, 8113234426968, 1777959178193151, 2118520810568447];
