@@ -6,6 +6,7 @@ pub mod decision;
 pub mod evidence;
 pub mod grant;
 pub mod identity;
+pub mod invite;
 pub mod job;
 pub mod names;
 pub mod pinned;
