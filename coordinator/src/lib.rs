@@ -1,1 +1,3 @@
+//! The coordinator service and the developer's command line.
 
+pub mod cli;

@@ -1,0 +1,42 @@
+//! `banyan job list`: the jobs the coordinator knows, the newest first.
+
+use clap::Args;
+
+use crate::cli::answer::{Answer, Failure};
+use crate::cli::client::Client;
+use crate::cli::developer::{Developer, HomeArg};
+use crate::cli::text::table;
+use crate::cli::view::JobView;
+
+/// Flags of `job list`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  banyan job list")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    home: HomeArg,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: ListArgs) -> Result<Answer, Failure> {
+    let developer = Developer::open(&args.home.path()?)?;
+    let mut jobs = Client::of(&developer).await?.jobs().await?;
+    jobs.sort_by_key(|job| std::cmp::Reverse((job.proposed, job.digest)));
+    let mut rows = vec![["JOB", "DIGEST", "STATE", "ATTEMPT", "PROPOSED"].map(str::to_owned).to_vec()];
+    rows.extend(jobs.iter().map(row));
+    let text = match jobs.len() {
+        0 => "no jobs yet: `banyan job propose FILE`".to_owned(),
+        _ => table(&rows),
+    };
+    let jobs: Vec<_> = jobs.iter().map(JobView::as_json).collect();
+    Ok(Answer::yes(text, serde_json::json!({ "jobs": jobs })))
+}
+
+fn row(job: &JobView) -> Vec<String> {
+    vec![
+        job.spec.name.to_string(),
+        job.digest.short(),
+        job.state.name().to_owned(),
+        job.attempt.to_string(),
+        job.proposed.to_string(),
+    ]
+}

@@ -1,0 +1,44 @@
+//! `banyan job …`: a job from its file to its report.
+
+mod cancel;
+pub(crate) mod check;
+mod estimate;
+mod list;
+mod pick;
+mod propose;
+mod status;
+mod watch;
+pub(crate) mod words;
+
+use clap::Subcommand;
+
+use super::answer::{Answer, Failure};
+
+/// What can be done with a job.
+#[derive(Subcommand)]
+pub(crate) enum JobCommand {
+    /// Read a job file: plan, cost, and who will learn what. Needs no server
+    Check(check::CheckArgs),
+    /// Give a job to the coordinator, which offers it to its parties
+    Propose(propose::ProposeArgs),
+    /// Follow a job until it is over
+    Watch(watch::WatchArgs),
+    /// Where a job stands, and what every party waits for
+    Status(status::StatusArgs),
+    /// Stop a job at every party
+    Cancel(cancel::CancelArgs),
+    /// The jobs there are
+    List(list::ListArgs),
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: JobCommand, as_json: bool) -> Result<Answer, Failure> {
+    match command {
+        JobCommand::Check(args) => check::run(args),
+        JobCommand::Propose(args) => propose::run(args).await,
+        JobCommand::Watch(args) => watch::run(args, as_json).await,
+        JobCommand::Status(args) => status::run(args).await,
+        JobCommand::Cancel(args) => cancel::run(args).await,
+        JobCommand::List(args) => list::run(args).await,
+    }
+}

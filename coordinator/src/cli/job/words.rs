@@ -1,0 +1,262 @@
+//! A job in plain words: plan, cost, and who will learn what and what not. Pure, so that a test can read it too.
+
+use std::fmt::Write;
+
+use banyan_proto::canonical::Canonical;
+use banyan_proto::grant::{Grant, Scenario};
+use banyan_proto::job::{Duplicates, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, Task};
+use banyan_protocols::CATALOGUE;
+use banyan_protocols::catalogue::Learns;
+use banyan_protocols::party::{PartyId, Role};
+use banyan_protocols::sim::Net;
+use serde_json::{Value, json};
+
+use super::estimate::{Estimate, estimate};
+use crate::cli::text::{bytes, grouped, list, plain, span, table};
+
+/// The networks an estimate is given for, with their names for programs and for people.
+const NETS: [(&str, &str, Net); 2] =
+    [("lan", "in one building (1 Gbit/s, 0.2 ms)", Net::LAN), ("wan", "across a city (100 Mbit/s, 20 ms)", Net::WAN)];
+
+/// The whole job for people.
+///
+/// # Errors
+/// [`SpecError`] where no plan follows from the spec in this build.
+pub(crate) fn explain(spec: &Spec, plan: &Plan) -> Result<String, SpecError> {
+    let mut out = String::new();
+    line(&mut out, "job", &format!("{}  {}", spec.name, spec.digest()));
+    line(&mut out, "computes", &computes(spec));
+    line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
+    line(&mut out, "minimum", &format!("nothing is opened below {} common rows", grouped(spec.minimum_result)));
+    line(&mut out, "keys", &keys(spec));
+    let limits = &spec.limits;
+    line(
+        &mut out,
+        "limits",
+        &format!("{} s from start to end, {} MiB of memory at each node", limits.deadline_s, limits.memory_mb),
+    );
+    for party in &spec.parties {
+        line(&mut out, party.name.as_str(), &brings(party));
+    }
+
+    let _ = writeln!(out, "\nPlan {}: the same at every node, or nothing runs", plan.digest().short());
+    out.push_str(&indented(&plan_table(plan)));
+
+    out.push_str("\nTime, estimated from the plan on one core per party; reading and writing files comes on top:\n");
+    for (_, name, net) in NETS {
+        let _ = writeln!(out, "  {name:<36} {}", in_words(estimate(plan, net)));
+    }
+
+    let _ = writeln!(out, "\nWho will learn what (claim: {}):", claim(spec));
+    out.push_str(&listed(&Plan::disclosures(spec, &CATALOGUE)?));
+    out.push_str("\nWho will not learn what:\n");
+    out.push_str(&listed(&hidden(spec, plan)?));
+
+    out.push_str("\nThe scenario, which every party's approver signs; it covers later jobs within it too:\n");
+    scenario(&mut out, &spec.scenario);
+    Ok(out)
+}
+
+/// The same for programs.
+///
+/// # Errors
+/// [`SpecError`] where no plan follows from the spec in this build.
+pub(crate) fn as_json(spec: &Spec, plan: &Plan) -> Result<Value, SpecError> {
+    let estimates: serde_json::Map<String, Value> = NETS
+        .into_iter()
+        .map(|(key, _, net)| {
+            let e = estimate(plan, net);
+            let seconds = json!({ "total_s": e.total.as_secs_f64(), "compute_s": e.compute.as_secs_f64(), "wire_s": e.wire.as_secs_f64() });
+            (key.to_owned(), seconds)
+        })
+        .collect();
+    Ok(json!({
+        "name": spec.name,
+        "spec_digest": spec.digest(),
+        "plan_digest": plan.digest(),
+        "scenario_digest": spec.scenario.digest(),
+        "plan": plan,
+        "estimate": estimates,
+        "claim": claim(spec),
+        "learns": Plan::disclosures(spec, &CATALOGUE)?,
+        "hidden": hidden(spec, plan)?,
+        "spec": spec,
+    }))
+}
+
+/// What stays hidden, one sentence each: everything a party could learn in this operation and is not told.
+///
+/// # Errors
+/// [`SpecError`] where the plan names a protocol that this build does not have.
+pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError> {
+    let mut sentences = Vec::new();
+    for stage in &plan.stages {
+        let (Some(protocol), Some(roster)) = (CATALOGUE.find(stage.protocol.as_str()), stage.roster()) else {
+            continue;
+        };
+        let disclosed = protocol.disclosures(stage.parameters()?.form);
+        let told = |to: Role, what: Learns| disclosed.iter().any(|d| d.to == to && d.learns == what);
+        for (party, role) in roster.iter() {
+            let other = roster.holder(role.other()).map_or("the other", PartyId::as_str);
+            if told(role, Learns::Intersection) {
+                sentences.push(format!("{party} learns nothing of {other}'s rows that have no key among its own"));
+            } else if told(role, Learns::IntersectionSize) {
+                sentences.push(format!("{party} does not learn which rows are common, only how many"));
+            } else {
+                sentences.push(format!("{party} does not learn which rows are common, nor how many"));
+            }
+            if told(role, Learns::SizeBand) {
+                sentences.push(format!("{party} does not learn how many rows {other} brings, only the band"));
+            }
+        }
+    }
+    let columns = spec.parties.iter().map(|p| format!("{}'s", p.name)).collect::<Vec<_>>().join(" and ");
+    sentences.push(format!("no column of {columns} crosses to the other: only blinded keys do"));
+    sentences
+        .push("the coordinator learns names, plan, bands, byte counts and states: no key, no row, no result".into());
+    Ok(sentences)
+}
+
+fn plan_table(plan: &Plan) -> String {
+    let header = ["party", "role", "padded to", "rounds", "sends", "group operations"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let row = |task: &Task| {
+        vec![
+            task.party.to_string(),
+            task.role().to_string(),
+            format!("{} rows", grouped(task.band.rows())),
+            task.rounds.to_string(),
+            bytes(task.bytes_out),
+            grouped(task.group_ops),
+        ]
+    };
+    rows.extend(plan.stages.iter().flat_map(|stage| &stage.tasks).map(row));
+    table(&rows)
+}
+
+fn in_words(estimate: Estimate) -> String {
+    let share = if estimate.compute > estimate.wire { "mostly computing" } else { "mostly waiting for the network" };
+    format!("about {}, {share}", span(estimate.total))
+}
+
+fn claim(spec: &Spec) -> &'static str {
+    CATALOGUE.find(spec.protocol.as_str()).map_or("none", |protocol| protocol.descriptor().security)
+}
+
+fn computes(spec: &Spec) -> String {
+    let what = match (spec.result, spec.recipients.len()) {
+        (ResultKind::Rows, 1) => "which keys both data sets have; the recipient gets its own rows of them",
+        (ResultKind::Rows, _) => "which keys both data sets have; each recipient gets its own rows of them",
+        (ResultKind::Count, _) => "how many keys both data sets have; the recipient gets one number",
+    };
+    format!("{what} (protocol {})", spec.protocol)
+}
+
+fn keys(spec: &Spec) -> String {
+    let rule = match spec.normalise {
+        Normalise::TrimV1 => "trim-v1: spaces around go",
+        Normalise::CnIdV1 => "cn-id-v1: spaces around go, full width becomes half width, check digit X",
+    };
+    let twice = match spec.duplicates {
+        Duplicates::Error => "a key in two rows stops the job",
+        Duplicates::First => "of two rows with one key the first counts",
+    };
+    format!("{rule}; {twice}")
+}
+
+fn brings(party: &PartySpec) -> String {
+    let filter = party.filter.as_ref().map_or_else(String::new, |filter| format!(" where {}", plain(filter)));
+    let beside = match party.columns.len() {
+        0 => String::new(),
+        _ => format!("; wants beside the key in its own result: {}", list(&party.columns, "")),
+    };
+    format!(
+        "brings data set {}{filter}, matched by {}, at most {} rows{beside}",
+        party.dataset,
+        list(&party.key, "nothing"),
+        grouped(party.rows_at_most)
+    )
+}
+
+fn scenario(out: &mut String, scenario: &Scenario) {
+    line(out, "scenario", &format!("{}  {}", scenario.name, scenario.digest()));
+    line(out, "purpose", &plain(&scenario.purpose));
+    let results: Vec<&str> = scenario.results.iter().map(|kind| opens(*kind)).collect();
+    line(out, "may open", &format!("{} to {}", results.join(" or "), list(&scenario.recipients, "nobody")));
+    line(out, "minimum", &format!("{} common rows", grouped(scenario.minimum_result)));
+    line(out, "valid", &format!("{} to {}", scenario.valid_from, scenario.valid_until));
+    line(out, "runs", &format!("at most {}, counted by each node for itself", scenario.runs));
+    for grant in &scenario.grants {
+        line(out, grant.party.as_str(), &lets_in(grant));
+    }
+}
+
+fn opens(kind: ResultKind) -> &'static str {
+    match kind {
+        ResultKind::Rows => "a recipient's own rows",
+        ResultKind::Count => "one count",
+    }
+}
+
+fn lets_in(grant: &Grant) -> String {
+    format!(
+        "lets in data set {}; as key: {}; in filters: {}; beside the key in its own result: {}",
+        grant.dataset,
+        list(&grant.key, "nothing"),
+        list(&grant.filter, "nothing"),
+        list(&grant.columns, "nothing")
+    )
+}
+
+fn line(out: &mut String, label: &str, text: &str) {
+    let _ = writeln!(out, "  {label:<12} {text}");
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// Sentences as a list.
+pub(crate) fn listed(sentences: &[String]) -> String {
+    sentences.iter().map(|sentence| format!("  - {}\n", plain(sentence))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::tests::example_plan;
+    use super::super::check::{EXAMPLE, parse};
+    use super::*;
+
+    #[test]
+    fn the_example_is_explained_whole() {
+        let (spec, plan) = example_plan();
+        let text = explain(&spec, &plan).unwrap();
+        for said in [
+            "  job          common-customers  ",
+            "receiver  32 768 rows  2",
+            "bank learns which of its own rows have a key in people of bureau, if there are at least 100",
+            "bureau does not learn which rows are common, nor how many",
+            "bank does not learn how many rows bureau brings, only the band",
+            "the coordinator learns names, plan",
+            "valid        2026-01-01T00:00:00Z to 2028-01-01T00:00:00Z",
+            "in one building (1 Gbit/s, 0.2 ms)",
+        ] {
+            assert!(text.contains(said), "{said:?} is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_learned_is_never_listed_as_hidden() {
+        let both = EXAMPLE
+            .replace("recipients = [\"bank\"]            #", "recipients = [\"bank\", \"bureau\"] #")
+            .replace("recipients = [\"bank\"]\nminimum", "recipients = [\"bank\", \"bureau\"]\nminimum");
+        let (spec, plan) = parse(&both).unwrap();
+        let hidden = hidden(&spec, &plan).unwrap().join("\n");
+        assert!(
+            !hidden.contains("nor how many") && hidden.contains("bureau learns nothing of bank's rows"),
+            "{hidden}"
+        );
+        let learns = as_json(&spec, &plan).unwrap()["learns"].as_array().unwrap().len();
+        assert_eq!(learns, 4, "two bands and two intersections");
+    }
+}

@@ -1,0 +1,109 @@
+//! The `banyan` command line: one thin file per command, each giving an answer for people and the same for programs.
+
+mod answer;
+mod client;
+mod completions;
+mod developer;
+mod job;
+mod join;
+mod progress;
+mod text;
+mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use answer::{Answer, EXIT_CODES, Failure, tell};
+
+/// The exit code of a bug: sysexits' "internal software error".
+const BUG: u8 = 70;
+
+#[derive(Parser)]
+#[command(
+    name = "banyan",
+    version,
+    about = "Joint computation on data that stays where it is: the coordinator and the developer's commands",
+    long_about = "Joint computation on data that stays where it is.
+
+Departments host nodes (banyan-node) over their own tables. `banyan serve` runs the coordinator that introduces them and
+carries jobs; it sees no row. With the other commands a developer writes, proposes and follows jobs.
+
+Start here:
+  banyan demo                                   the whole way in a minute, on this machine
+  banyan job check --example > job.toml         a commented job file
+  banyan job check job.toml                     plan, cost, and who will learn what
+  banyan local job.toml --data bank=./bank --data bureau=./bureau --out ./out",
+    after_long_help = EXIT_CODES,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    /// Answer with one JSON object on stdout, also where it fails
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write, propose and follow jobs
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Become a developer at a coordinator, with an invite
+    Join(join::JoinArgs),
+    /// Write the completion script of a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs `banyan` with the arguments of this process.
+pub fn main() -> ExitCode {
+    main_with_args(std::env::args_os())
+}
+
+/// Runs `banyan` with `args`, of which the first is the program's name.
+pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    std::panic::catch_unwind(|| run(args)).unwrap_or(ExitCode::from(BUG))
+}
+
+fn run(args: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = u8::try_from(error.exit_code()).unwrap_or(2);
+            // help that goes nowhere is no failure of its own
+            let _ = error.print();
+            return ExitCode::from(exit);
+        }
+    };
+    let json = cli.json;
+    let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Err(error) => Err(Failure::not_now(format!("no threads for this process: {error}"))),
+    };
+    tell(&outcome, json)
+}
+
+async fn dispatch(cli: Cli) -> Result<Answer, Failure> {
+    let json = cli.json;
+    match cli.command {
+        Command::Job(command) => job::run(command, json).await,
+        Command::Join(args) => join::run(args).await,
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
