@@ -71,12 +71,20 @@ fn check_refusals<E: Engine>(engine: &E) {
     for fields in &refused {
         let bad: [u8; 32] = array(&fields[0]);
         assert!(CompressedRistretto(bad).decompress().is_none());
-        for index in [0, 5, 8, 300] {
+        for index in [0, 7, 8, 15, 300] {
             let mut points = vec![good; 301];
             points[index] = bad;
             let refusal = BadPoint { index, reason: BadPointReason::BadEncoding };
             assert_eq!(mul_on(engine, &points, &scalar(1u64)), Err(refusal), "{bad:02x?}");
         }
+    }
+    // Encodings of elements, but for the ignored bit or the modulus added.
+    let mut aliases: Vec<[u8; 32]> = vectors("multiple").map(|fields| array(&fields[0])).collect();
+    aliases.iter_mut().for_each(|alias| alias[31] |= 0x80);
+    aliases.extend((0..19).map(|s| array(&[&[0xed + s][..], &[0xff; 30], &[0x7f]].concat())));
+    for alias in aliases {
+        let refusal = BadPoint { index: 0, reason: BadPointReason::BadEncoding };
+        assert_eq!(mul_on(engine, &[alias], &scalar(1u64)), Err(refusal), "{alias:02x?}");
     }
     // The first is named, whatever follows it and whichever chunk it is in.
     let bad: [u8; 32] = array(&refused[0][0]);

@@ -8,6 +8,7 @@ use super::super::tests::seeded;
 use super::constants::*;
 use super::field::{Fe, Wide};
 use super::lanes::{array, load, store, vector};
+use super::point::Extended;
 use super::root::{invert, sqrt_ratio};
 use super::*;
 
@@ -286,6 +287,31 @@ fn check_roots() {
         assert_eq!(values(&x.mul(&invert(&x)).0, FE_BOUND), expected);
     }
     assert!((20..108).contains(&squares), "{squares} squares among 128 ratios");
+}
+
+#[test]
+fn points_of_small_order_encode_as_the_identity_beside_others() {
+    on_ifma!(check_small_order)
+}
+
+/// The points of order 1, 2 and 4 are all the identity of the quotient group; their doubles have no inverse to encode by.
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn check_small_order() {
+    let mut rng = seeded();
+    let mut uniform = [[0; 64]; LANES];
+    uniform.iter_mut().for_each(|bytes| rng.fill_bytes(bytes));
+    let ordinary = derive(&uniform);
+    let mut alone = [[0; 32]; LANES];
+    encode_doubles(&[ordinary], &mut alone);
+    assert!(!alone.contains(&[0; 32]));
+
+    let (zero, one, i) = (Fe::small(0), Fe::small(1), Fe::splat(&SQRT_M1));
+    for (x, y) in [(zero, one), (zero, one.neg()), (i, zero), (i.neg(), zero)] {
+        let small = Extended { x, y, z: one, t: zero };
+        let mut together = [[0xff; 32]; 3 * LANES];
+        encode_doubles(&[ordinary, small, ordinary], &mut together);
+        assert_eq!(together, [alone, [[0; 32]; LANES], alone].concat()[..]);
+    }
 }
 
 #[test]
