@@ -134,3 +134,51 @@ fn kind_tag(kind: &str) -> [u8; FRAME_HEADER] {
     let digest = Sha256::digest(kind.as_bytes());
     [digest[0], digest[1], digest[2], digest[3]]
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_frame_reads_back_and_a_prefix_or_another_kind_does_not() {
+        let mut writer = Writer::for_kind("test/one");
+        writer.u64(7);
+        writer.bytes(b"rest");
+        let frame = writer.into_frame();
+        let read = |frame: &[u8]| -> Result<(u64, Vec<u8>), Malformed> {
+            let mut reader = Reader::for_kind(frame, "test/one")?;
+            let read = (reader.u64()?, reader.bytes(4)?.to_vec());
+            reader.finish()?;
+            Ok(read)
+        };
+        assert_eq!(read(&frame), Ok((7, b"rest".to_vec())));
+        for end in 0..frame.len() {
+            assert!(matches!(read(&frame[..end]), Err(Malformed::Short { .. })), "cut at {end}");
+        }
+        assert_eq!(read(&[&frame[..], &[0]].concat()), Err(Malformed::Long { extra: 1 }));
+        let other = Reader::for_kind(&frame, "test/two").map(drop);
+        assert_eq!(other, Err(Malformed::Kind { expected: "test/two" }));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_frames_never_panic(
+            frame in proptest::collection::vec(any::<u8>(), 0..64),
+            counts in proptest::collection::vec(any::<usize>(), 0..4),
+        ) {
+            prop_assert!(Reader::for_kind(&frame, "test/one").is_err(), "a tag of 32 bits met by chance");
+            let mut reader = Reader::new(&frame);
+            let mut left = frame.len();
+            for count in counts {
+                match reader.bytes(count % 80) {
+                    Ok(bytes) => left -= bytes.len(),
+                    Err(malformed) => prop_assert_eq!(malformed, Malformed::Short { missing: count % 80 - left }),
+                }
+            }
+            prop_assert_eq!(reader.bytes(usize::MAX), Err(Malformed::Short { missing: usize::MAX - left }));
+            prop_assert_eq!(reader.finish().is_ok(), left == 0);
+        }
+    }
+}

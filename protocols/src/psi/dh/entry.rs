@@ -14,7 +14,7 @@ use crate::session::Session;
 static DESCRIPTOR: Descriptor = Descriptor {
     name: "dh",
     summary: "intersection of two sets of keys, or its size",
-    paper: "Meadows 1986; Huberman, Franklin and Hogg 1999, section 3.1",
+    paper: "Meadows 1986; Huberman, Franklin and Hogg 1999; proof: Agrawal, Evfimievski and Srikant 2003, sections 3.3 and 5.1",
     security: "semi-honest; DDH in ristretto255 (126 bits), random oracle; false match at most 2^-72",
     forms: &[Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality],
 };

@@ -27,7 +27,7 @@ enum Kind {
 pub(super) struct Padded {
     items: Items,
     /// Which row, or from `items.len()` on which dummy, is at each position of the stream.
-    order: Vec<u32>,
+    order: Zeroizing<Vec<u32>>,
     dummies: Zeroizing<[u8; 32]>,
 }
 
@@ -41,7 +41,7 @@ impl Padded {
             return Err(InputError::TooMany { got: items.len() as u64, max: u64::from(band) });
         }
         refuse_duplicates(&items)?;
-        let mut order: Vec<u32> = (0..band).collect();
+        let mut order = Zeroizing::new((0..band).collect::<Vec<u32>>());
         shuffle(&mut order, rng);
         let mut dummies = Zeroizing::new([0; 32]);
         rng.fill_bytes(dummies.as_mut_slice());
@@ -144,7 +144,7 @@ impl Admission {
 /// Which positions of two streams of tags are equal.
 pub(super) struct Matches {
     /// For each of the other's tags, where it is in our own stream.
-    theirs: Vec<Option<usize>>,
+    theirs: Vec<Option<u32>>,
 }
 
 impl Matches {
@@ -154,9 +154,9 @@ impl Matches {
     /// [`Fault::Repeat`] where our own elements came back with one tag twice.
     pub(super) fn find(mine: &[Tag], theirs: &[Tag]) -> Result<Self, Fault> {
         let mut places = HashMap::with_capacity(mine.len());
-        for (place, tag) in mine.iter().enumerate() {
+        for (place, tag) in (0u32..).zip(mine) {
             if places.insert(tag, place).is_some() {
-                return Err(Fault::Repeat { index: place as u64 });
+                return Err(Fault::Repeat { index: u64::from(place) });
             }
         }
         Ok(Self { theirs: theirs.iter().map(|tag| places.get(tag).copied()).collect() })
@@ -169,7 +169,7 @@ impl Matches {
 
     /// Their positions in our own stream.
     pub(super) fn mine(&self) -> impl Iterator<Item = usize> {
-        self.theirs.iter().copied().flatten()
+        self.theirs.iter().flatten().map(|place| *place as usize)
     }
 
     /// For each position of the other's stream, whether it matches.

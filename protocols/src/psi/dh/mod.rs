@@ -21,9 +21,9 @@
 //! leaves, and so is every wrong count. **Not claimed:** anything about a peer that computes on other inputs than its
 //! own, or that lies in T, B or M within those checks; that inputs are true; that X ∩ Y stays hidden from who learns it.
 //!
-//! **Sources.** Meadows 1986 (IEEE S&P, "A more efficient cryptographic matchmaking protocol"), Huberman, Franklin and Hogg
-//! 1999 (EC '99, section 3.1); proof in the form of De Cristofaro and Tsudik 2010 (FC '10) and Ion et al. 2019 (eprint
-//! 2019/723, section 3: the shuffled answers of *cardinality*). Group and map: RFC 9496, RFC 9380 appendix B.
+//! **Sources.** The idea: Meadows 1986 (IEEE S&P, "A more efficient cryptographic matchmaking protocol") and Huberman,
+//! Franklin and Hogg 1999 (EC '99). The proof: Agrawal, Evfimievski and Srikant 2003 (SIGMOD), sections 3.3 (rows) and 5.1
+//! (size, by answers in another order). The group: RFC 9496; hashing into it: RFC 9380, appendix B.
 
 mod entry;
 mod hash;
@@ -53,7 +53,8 @@ use msg::{Bits, Points, Tags};
 /// The largest band: positions fit 32 bits, and false matches stay below 2^-72.
 pub const BAND_MAX: u64 = 1 << 28;
 
-/// Elements per message: 64 KiB of points, some 30 ms of one core, so that work and wire overlap from a few thousand items on.
+/// Elements per message: 64 KiB of points and 10 to 60 ms of one core, so that work and wire overlap from some thousand
+/// items on, and a stop takes effect within a fraction of a second.
 const BATCH: usize = 2048;
 
 /// The protocol of this module.
@@ -77,9 +78,10 @@ impl Psi for Dh {
         let alpha = Arc::new(SecretScalar::random(&mut s.rng("alpha")));
         let x = pad(s, x, n).await?;
 
-        let a = self.blind(&s_x, &x, &alpha); //        A_i = H(x_i)^α
-        let t = t_in.batches::<Tags>(self.counts(n)); //  T_i, from the sender
-        let u = self.raise(&s_y, sender, b_in, m, &alpha); // U_j = tag(B_j^α)
+        // A_i = H(x_i)^α goes out while T_i comes back, and while B_j comes in and becomes U_j = tag(B_j^α).
+        let a = self.blind(&s_x, &x, &alpha);
+        let t = t_in.batches::<Tags>(self.counts(n));
+        let u = self.raise(&s_y, sender, b_in, m, &alpha);
         let ((), (), t, u) = try_join!(a_out.batches(a), unused.finish(), elements(t), elements(u))?;
 
         let found = s.compute(move || Matches::find(&t, &u)).await?;
@@ -104,8 +106,9 @@ impl Psi for Dh {
         let beta = Arc::new(SecretScalar::random(&mut s.rng("beta")));
         let y = pad(s, y, m).await?;
 
-        let b = self.blind(&s_y, &y, &beta); //           B_j = H(y_j)^β
-        let t = self.raise(&s_x, receiver, a_in, n, &beta); // T_i = tag(A_i^β)
+        // B_j = H(y_j)^β goes out while A_i comes in and goes back as T_i = tag(A_i^β).
+        let b = self.blind(&s_y, &y, &beta);
+        let t = self.raise(&s_x, receiver, a_in, n, &beta);
         let answer = async {
             match p.form {
                 Form::RowsToReceiver | Form::RowsToBoth => t_out.batches(t).await,
@@ -194,8 +197,9 @@ impl Dh {
         all: Vec<T>,
         message: fn(Vec<T>) -> M,
     ) -> impl Stream<Item = Result<M>> + Send {
-        let batches: Vec<Vec<T>> = all.chunks(self.batch).map(<[T]>::to_vec).collect();
-        stream::iter(batches.into_iter().map(move |batch| Ok(message(batch))))
+        let batch = self.batch;
+        let starts = (0..all.len()).step_by(batch);
+        stream::iter(starts.map(move |start| Ok(message(all[start..].iter().take(batch).cloned().collect()))))
     }
 }
 

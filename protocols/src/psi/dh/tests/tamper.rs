@@ -20,8 +20,12 @@ fn every_edit_of_every_frame_is_named() {
                     Edit::Truncate { bytes: 1 + frame as usize },
                     Edit::Drop,
                     Edit::Repeat,
+                    Edit::Reorder,
                     Edit::Splice(other.clone()),
                 ] {
+                    if matches!(edit, Edit::Reorder) && frame + 1 == stream.frames {
+                        continue; // nothing follows that it could change places with
+                    }
                     let tamper = Tamper { from: stream.from.clone(), step: stream.step.clone(), frame, edit };
                     let outcomes = run(&world.clone().tamper(tamper.clone()), small(4), p, &x, &y).outcomes;
                     for (party, outcome) in &outcomes {
@@ -43,7 +47,7 @@ fn every_edit_of_every_frame_is_named() {
         }
         // Points, answers and end marks of two steps, and the matches of the third.
         let frames: u64 = if form == Form::RowsToBoth { 4 + 4 + 4 + 1 + 4 + 1 } else { 4 + 4 + 4 + 1 };
-        assert_eq!(tried, 5 * frames, "{form:?}");
+        assert_eq!(tried, 6 * frames - clean.report.streams.len() as u64, "{form:?}");
     }
 }
 
