@@ -28,7 +28,7 @@ mod tests;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,15 @@ pub use tamper::{Edit, Recorded, Tamper, Transcript};
 /// Unread frames that a wire holds before its sender waits, unless said otherwise.
 pub const CAPACITY: usize = 4;
 
+/// Reads a clock that only moves forward.
+pub type Clock = fn() -> Duration;
+
+/// Time since this process first asked.
+pub fn wall_clock() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
 /// How a run goes: everything that follows from it follows from its seed.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -62,7 +71,7 @@ pub struct World {
     net: Net,
     jitter: Duration,
     capacity: usize,
-    charged: bool,
+    charged: Option<Clock>,
     record: bool,
     tampers: Vec<Tamper>,
 }
@@ -78,7 +87,7 @@ impl World {
             net: Net::INSTANT,
             jitter: Duration::ZERO,
             capacity: CAPACITY,
-            charged: false,
+            charged: None,
             record: false,
             tampers: Vec::new(),
         }
@@ -114,16 +123,17 @@ impl World {
         Self { capacity: frames.max(1), ..self }
     }
 
-    /// Charges each job's measured time to its party. Without this, computing is free.
+    /// Charges each job's time to its party, as `clock` measures it on the thread the job runs on: [`wall_clock`], or the
+    /// thread's processor time where other programs run on this machine. Without this, computing is free.
     #[must_use]
-    pub fn charged_compute(self) -> Self {
-        Self { charged: true, ..self }
+    pub fn charged_compute(self, clock: Clock) -> Self {
+        Self { charged: Some(clock), ..self }
     }
 
     /// Computing costs no virtual time: the default, under which a run repeats exactly.
     #[must_use]
     pub fn free_compute(self) -> Self {
-        Self { charged: false, ..self }
+        Self { charged: None, ..self }
     }
 
     /// Keeps every frame sent in [`Run::transcript`].
@@ -231,18 +241,21 @@ impl World {
             let mut world = lock(state);
             world.processors[party].spent += cost;
             world.processors[party].running = Some(done);
-            let ended = world.events.now() + if self.charged { cost } else { Duration::ZERO };
+            let ended = world.events.now() + if self.charged.is_some() { cost } else { Duration::ZERO };
             world.events.at(ended, Event::Computed { party });
         }
     }
 
     fn run_job(&self, job: crate::compute::Job) -> Duration {
-        let timed = move || {
-            let start = Instant::now();
+        let timed = |clock: Clock| {
+            let start = clock();
             job();
-            start.elapsed()
+            clock().saturating_sub(start)
         };
-        if self.charged { one_core().install(timed) } else { timed() }
+        match self.charged {
+            Some(clock) => one_core().install(|| timed(clock)),
+            None => timed(wall_clock),
+        }
     }
 
     fn finish<T, F>(&self, state: &Shared, tasks: Vec<Task<F, T>>) -> Run<T> {
@@ -326,7 +339,7 @@ fn poll_until_all_wait<T, F: Future<Output = Result<T>>>(state: &Shared, tasks: 
 /// The one core on which charged jobs run, so that kernels that use several cores are charged for their whole work. Jobs
 /// of worlds in other threads wait for it too.
 fn one_core() -> &'static rayon::ThreadPool {
-    static POOL: std::sync::OnceLock<rayon::ThreadPool> = std::sync::OnceLock::new();
+    static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
     POOL.get_or_init(|| match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
         Ok(pool) => pool,
         Err(error) => panic!("the system gave no thread for the simulated processor: {error}"),

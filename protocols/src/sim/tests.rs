@@ -172,7 +172,7 @@ fn each_party_has_a_processor_of_its_own_and_jobs_on_it_queue() {
         }
         futures::future::try_join(job(), job()).await.map(drop)
     };
-    let report = World::new("test", 1).charged_compute().run(&pair(), program).report;
+    let report = World::new("test", 1).charged_compute(wall_clock).run(&pair(), program).report;
     let [receiver, sender] = &report.parties[..] else { panic!("two parties") };
     assert_eq!((receiver.finished, sender.finished), (receiver.compute, sender.compute));
     assert_eq!(report.elapsed, receiver.compute, "one machine counted as one after another: {report:?}");
@@ -180,6 +180,22 @@ fn each_party_has_a_processor_of_its_own_and_jobs_on_it_queue() {
 
     let free = World::new("test", 1).run(&pair(), program).report;
     assert_eq!(free.elapsed, Duration::ZERO);
+}
+
+#[test]
+fn a_job_nobody_waits_for_any_more_is_not_started() {
+    let started = Arc::new(AtomicBool::new(false));
+    let program = |s: Session, _| {
+        let started = started.clone();
+        async move {
+            let job = s.compute(move || started.store(true, Ordering::Relaxed));
+            let failed = async { Err(Error::Cancelled) };
+            futures::future::try_join(job, failed).await.map(|((), ())| ())
+        }
+    };
+    let run = World::new("test", 1).run(&pair(), program);
+    assert_eq!(run.outcome(&bob()), Some(&Err(Error::Cancelled)));
+    assert!(!started.load(Ordering::Relaxed));
 }
 
 #[test]

@@ -18,8 +18,11 @@
 //! learns the sender's band and the intersection, or with *cardinality* only its size; the sender learns the receiver's band
 //! and, with *rows-to-both*, the intersection. False matches: at most `n * m * 2^-128`, 2^-72 at the largest bands.
 //! A peer whose elements are not canonical, the identity, or repeated is named before anything made with our secret
-//! leaves, and so is every wrong count. **Not claimed:** anything about a peer that computes on other inputs than its
-//! own, or that lies in T, B or M within those checks; that inputs are true; that X ∩ Y stays hidden from who learns it.
+//! leaves, and so is every wrong count, unless it breaks the connection first.
+//!
+//! **Not claimed.** Anything about a peer that computes on other inputs than its own, or that lies in T, B or M within those
+//! checks; that inputs are true; that X ∩ Y stays hidden from who learns it; that the time before a party's first frame
+//! tells nothing about its true size.
 //!
 //! **Sources.** The idea: Meadows 1986 (IEEE S&P, "A more efficient cryptographic matchmaking protocol") and Huberman,
 //! Franklin and Hogg 1999 (EC '99). The proof: Agrawal, Evfimievski and Srikant 2003 (SIGMOD), sections 3.3 (rows) and 5.1
