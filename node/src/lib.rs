@@ -1,1 +1,6 @@
+//! The node that a data source or developer hosts over its own tables.
 
+pub mod config;
+pub mod disk;
+pub mod keys;
+pub mod store;

@@ -1,0 +1,101 @@
+//! The tables, their version, and how the file is opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{Result, StoreError};
+
+/// `BNYN`: whose database it is.
+const APPLICATION_ID: i64 = 0x424e_594e;
+/// The version of the tables below.
+const VERSION: i64 = 1;
+/// How long a writer waits for another: commits take milliseconds, a slow disk a second.
+const BUSY: Duration = Duration::from_secs(10);
+
+const TABLES: &str = "
+CREATE TABLE peers (
+    name TEXT PRIMARY KEY, key BLOB NOT NULL UNIQUE, url TEXT, since TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE introductions (
+    name TEXT PRIMARY KEY, key BLOB NOT NULL, url TEXT, since TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE offers (
+    job BLOB PRIMARY KEY, spec BLOB NOT NULL, received TEXT NOT NULL,
+    standing TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL, admission BLOB
+) STRICT;
+CREATE TABLE reviews (
+    job BLOB NOT NULL REFERENCES offers(job) ON DELETE CASCADE, position INTEGER NOT NULL, review BLOB NOT NULL,
+    PRIMARY KEY (job, position)
+) STRICT;
+CREATE TABLE approvals (
+    scenario BLOB NOT NULL, key BLOB NOT NULL, approved INTEGER NOT NULL, approval BLOB NOT NULL, kept TEXT NOT NULL,
+    PRIMARY KEY (scenario, key)
+) STRICT;
+CREATE TABLE revocations (
+    scenario BLOB NOT NULL, key BLOB NOT NULL, revocation BLOB NOT NULL, kept TEXT NOT NULL,
+    PRIMARY KEY (scenario, key)
+) STRICT;
+CREATE TABLE halt (
+    one INTEGER PRIMARY KEY CHECK (one = 1), reason TEXT NOT NULL, since TEXT NOT NULL
+) STRICT;
+CREATE TABLE runs (
+    job BLOB NOT NULL, attempt INTEGER NOT NULL, scenario BLOB NOT NULL, spent TEXT NOT NULL,
+    PRIMARY KEY (job, attempt)
+) STRICT;
+CREATE INDEX runs_of_scenario ON runs (scenario);
+CREATE TABLE attempts (
+    job BLOB NOT NULL, attempt INTEGER NOT NULL, phase TEXT NOT NULL, begun TEXT NOT NULL, changed TEXT NOT NULL,
+    ended TEXT, code TEXT, reason TEXT,
+    done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (job, attempt)
+) STRICT;
+CREATE INDEX attempts_open ON attempts (job) WHERE ended IS NULL;
+CREATE TABLE receipts (
+    party TEXT NOT NULL, job BLOB NOT NULL, attempt INTEGER NOT NULL, size INTEGER NOT NULL, receipt BLOB NOT NULL,
+    kept TEXT NOT NULL,
+    PRIMARY KEY (party, job, attempt)
+) STRICT;
+";
+
+/// Opens or makes the database, checks that it is sound and of this version.
+pub(super) fn open(file: &Path) -> Result<Connection> {
+    connect(file).map_err(|error| error.in_file(file))
+}
+
+fn connect(file: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    make_or_recognise(&mut connection, file)?;
+    // persistent, so that this is a write for the first opener only; a commit is on the disk when it returns
+    connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")?;
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match check.as_str() {
+        "ok" => Ok(connection),
+        _ => Err(StoreError::Damaged { file: file.into(), what: "its pages do not fit together".into() }),
+    }
+}
+
+fn make_or_recognise(connection: &mut Connection, file: &Path) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let pragma = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (pragma("application_id")?, pragma("user_version")?, tables) {
+        (0, 0, 0) => {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+            Ok(())
+        }
+        (APPLICATION_ID, VERSION, _) => Ok(()),
+        (APPLICATION_ID, found, _) if found > VERSION => {
+            Err(StoreError::Newer { file: file.into(), found, known: VERSION })
+        }
+        _ => Err(StoreError::Damaged { file: file.into(), what: "it is a database, but not of a node".into() }),
+    }
+}
