@@ -102,15 +102,6 @@ impl Client {
         reply.map_err(|status| self.said(&status))?.into_inner().try_into()
     }
 
-    /// One job.
-    ///
-    /// # Errors
-    /// As [`Client::join`].
-    pub(crate) async fn job(&mut self, job: &Digest) -> Result<JobView, Failure> {
-        let reply = timely(self.calls.job(request(job))).await;
-        reply.map_err(|status| self.said(&status))?.into_inner().try_into()
-    }
-
     /// All jobs that this developer may see.
     ///
     /// # Errors

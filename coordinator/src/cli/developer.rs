@@ -26,11 +26,6 @@ pub(crate) struct HomeArg {
 }
 
 impl HomeArg {
-    /// A home that is not the default one.
-    pub(crate) fn at(home: &Path) -> Self {
-        Self { home: Some(home.to_owned()) }
-    }
-
     /// The directory.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `banyan join`: makes this user a developer at a coordinator, with one line that the operator handed out.
 
 use std::io::Read;
+use std::path::Path;
 
 use banyan_proto::invite::{Invite, InviteRole};
 use clap::Args;
@@ -29,7 +30,14 @@ pub(crate) struct JoinArgs {
 
 /// Runs the command.
 pub(crate) async fn run(args: JoinArgs) -> Result<Answer, Failure> {
-    let invite = read(&args.token)?;
+    join(&read(&args.token)?, &args.home.path()?).await
+}
+
+/// Redeems an invite into a developer's home.
+///
+/// # Errors
+/// [`Failure`] names what is wrong with the invite, or what the coordinator said.
+pub(crate) async fn join(invite: &Invite, home: &Path) -> Result<Answer, Failure> {
     if invite.role != InviteRole::Developer {
         return Err(Failure::input(format!(
             "this invite is for a node called {}: use it with `banyan-node join`; for a developer, ask for \
@@ -37,13 +45,12 @@ pub(crate) async fn run(args: JoinArgs) -> Result<Answer, Failure> {
             invite.name
         )));
     }
-    let home = args.home.path()?;
-    let identity = Developer::key(&home)?;
+    let identity = Developer::key(home)?;
     let mut client = Client::dial(&invite.url.to_string(), &invite.key, &identity).await?;
     client.join(invite.name.as_str(), invite.secret.expose()).await?;
     let coordinator = CoordinatorConfig { url: invite.url.to_string(), key: invite.key };
     let config = DeveloperConfig { name: invite.name.clone(), coordinator };
-    Developer::save(&home, &config)?;
+    Developer::save(home, &config)?;
     let fingerprint = identity.public().fingerprint();
     let text = format!(
         "joined {} as developer {}\nyour key: {fingerprint}\nnext: banyan job check --example > job.toml",

@@ -1,11 +1,17 @@
 //! The `banyan` command line: one thin file per command, each giving an answer for people and the same for programs.
 
 mod answer;
+mod bench;
 mod client;
 mod completions;
+mod demo;
 mod developer;
+mod evidence;
 mod job;
 mod join;
+mod local;
+mod oracle;
+mod programs;
 mod progress;
 mod text;
 mod view;
@@ -16,6 +22,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use answer::{Answer, EXIT_CODES, Failure, tell};
+
+pub use programs::Programs;
 
 /// The exit code of a bug: sysexits' "internal software error".
 const BUG: u8 = 70;
@@ -52,24 +60,32 @@ enum Command {
     /// Write, propose and follow jobs
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// See it work: a bank and a public bureau find their common clients, in a minute
+    Demo(demo::DemoArgs),
+    /// Run a job on this machine, with real processes, keys, approvals and logs
+    Local(local::LocalArgs),
     /// Become a developer at a coordinator, with an invite
     Join(join::JoinArgs),
+    /// Measure what a job costs on this machine
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Write the completion script of a shell
     Completions(completions::CompletionsArgs),
 }
 
 /// Runs `banyan` with the arguments of this process.
 pub fn main() -> ExitCode {
-    main_with_args(std::env::args_os())
+    main_with_args(std::env::args_os(), &Programs::side_by_side())
 }
 
-/// Runs `banyan` with `args`, of which the first is the program's name.
-pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs `banyan` with `args`, of which the first is the program's name. The commands that start daemons find them by
+/// `programs`.
+pub fn main_with_args(args: impl IntoIterator<Item = OsString>, programs: &Programs) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    std::panic::catch_unwind(|| run(args)).unwrap_or(ExitCode::from(BUG))
+    std::panic::catch_unwind(|| run(args, programs)).unwrap_or(ExitCode::from(BUG))
 }
 
-fn run(args: Vec<OsString>) -> ExitCode {
+fn run(args: Vec<OsString>, programs: &Programs) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -81,16 +97,19 @@ fn run(args: Vec<OsString>) -> ExitCode {
     };
     let json = cli.json;
     let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Ok(runtime) => runtime.block_on(dispatch(cli, programs)),
         Err(error) => Err(Failure::not_now(format!("no threads for this process: {error}"))),
     };
     tell(&outcome, json)
 }
 
-async fn dispatch(cli: Cli) -> Result<Answer, Failure> {
+async fn dispatch(cli: Cli, programs: &Programs) -> Result<Answer, Failure> {
     let json = cli.json;
     match cli.command {
         Command::Job(command) => job::run(command, json).await,
+        Command::Demo(args) => demo::command(args, programs, json).await,
+        Command::Bench(command) => bench::run(command, programs, json).await,
+        Command::Local(args) => local::command(args, programs, json).await,
         Command::Join(args) => join::run(args).await,
         Command::Completions(args) => completions::run(args),
     }

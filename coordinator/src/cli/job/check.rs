@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use banyan_proto::canonical::Canonical;
-use banyan_proto::job::{Plan, Spec};
+use banyan_proto::job::{Plan, Spec, When};
 use clap::Args;
+use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::words;
 use crate::cli::answer::{Answer, Failure};
@@ -66,6 +67,19 @@ pub(crate) fn parse(text: &str) -> Result<(Spec, Plan), Failure> {
     let plan = Plan::derive(&spec, &banyan_protocols::CATALOGUE).map_err(Failure::input)?;
     // the bytes that will be approved must read back as this very spec
     Spec::from_canonical(&spec.to_bytes()).map_err(Failure::input)?;
+    Ok((spec, plan))
+}
+
+/// A bundled job, valid from a day ago for two days: a program that was built years ago still runs it.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn bundled(text: &str) -> Result<(Spec, Plan), Failure> {
+    let (mut spec, _) = parse(text)?;
+    let now = Timestamp::now().round(Unit::Second).map_err(Failure::not_now)?;
+    spec.scenario.valid_from = When(now - SignedDuration::from_hours(24));
+    spec.scenario.valid_until = When(now + SignedDuration::from_hours(24));
+    let plan = Plan::derive(&spec, &banyan_protocols::CATALOGUE).map_err(Failure::input)?;
     Ok((spec, plan))
 }
 

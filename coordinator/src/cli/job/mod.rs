@@ -6,8 +6,9 @@ mod estimate;
 mod list;
 mod pick;
 mod propose;
+mod report;
 mod status;
-mod watch;
+pub(crate) mod watch;
 pub(crate) mod words;
 
 use clap::Subcommand;
@@ -27,6 +28,8 @@ pub(crate) enum JobCommand {
     Status(status::StatusArgs),
     /// Stop a job at every party
     Cancel(cancel::CancelArgs),
+    /// What was planned, what it cost, and what can be proven of it
+    Report(report::ReportArgs),
     /// The jobs there are
     List(list::ListArgs),
 }
@@ -39,6 +42,7 @@ pub(crate) async fn run(command: JobCommand, as_json: bool) -> Result<Answer, Fa
         JobCommand::Watch(args) => watch::run(args, as_json).await,
         JobCommand::Status(args) => status::run(args).await,
         JobCommand::Cancel(args) => cancel::run(args).await,
+        JobCommand::Report(args) => report::run(args).await,
         JobCommand::List(args) => list::run(args).await,
     }
 }

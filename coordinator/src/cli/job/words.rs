@@ -117,7 +117,8 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
     Ok(sentences)
 }
 
-fn plan_table(plan: &Plan) -> String {
+/// The plan as a table, a line per party.
+pub(crate) fn plan_table(plan: &Plan) -> String {
     let header = ["party", "role", "padded to", "rounds", "sends", "group operations"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     let row = |task: &Task| {

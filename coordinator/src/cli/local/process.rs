@@ -109,11 +109,15 @@ impl Daemon {
     }
 
     /// Asks it to stop, and kills it where it does not; either way it is gone afterwards.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        self.stop_within(STOP_WITHIN).await;
+    }
+
+    async fn stop_within(mut self, patience: Duration) {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         // where the signal does not arrive, the process is gone or is killed below
         let asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
-        if !asked || timeout(STOP_WITHIN, self.child.wait()).await.is_err() {
+        if !asked || timeout(patience, self.child.wait()).await.is_err() {
             // kill awaits; it fails only for a process that is gone
             let _ = self.child.kill().await;
         }
@@ -174,7 +178,7 @@ mod tests {
         let mut alive = Daemon::start("bank", &shell(), &args, &log).unwrap();
         alive.wrote(&up).await.unwrap();
         let pid = alive.child.id().unwrap();
-        alive.stop().await;
+        alive.stop_within(Duration::from_millis(200)).await;
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "the process is gone");
     }
 }

@@ -1,0 +1,86 @@
+//! `banyan bench`: what a job costs on this machine, as one JSON object.
+
+mod data;
+mod memory;
+mod psi;
+
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::{Answer, Failure};
+use super::programs::Programs;
+use super::text::{bytes, grouped, table};
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Intersect two files of made-up national ids, CSV in to CSV out
+    Psi(psi::PsiArgs),
+}
+
+/// What every bench answers. Later kinds keep these fields and add their own.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Figures {
+    /// From both parties connected to output written, in seconds.
+    wall_s: f64,
+    /// Before that: processes, keys, approvals, handshakes.
+    setup_s: f64,
+    /// Messages one after another.
+    rounds: u32,
+    /// Bytes of the protocol, all parties, before sealing.
+    bytes: u64,
+    /// Common keys found.
+    matches: u64,
+    /// Whether they are those of the oracle.
+    correct: bool,
+    /// Each party.
+    parties: Vec<PartyFigures>,
+}
+
+/// One party's part.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct PartyFigures {
+    /// Who.
+    name: String,
+    /// CPU time of its process during the attempt, in seconds.
+    cpu_s: f64,
+    /// The largest resident memory of its process, in MB (10^6 bytes).
+    peak_rss_mb: f64,
+    /// Bytes it sent in the protocol, before sealing.
+    bytes_out: u64,
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: BenchCommand, programs: &Programs, as_json: bool) -> Result<Answer, Failure> {
+    let BenchCommand::Psi(args) = command;
+    let figures = psi::run(&args, programs, as_json).await?;
+    let mut json = serde_json::to_value(&figures).map_err(Failure::not_now)?;
+    if let (Value::Object(json), Value::Object(asked)) = (&mut json, psi::asked(&args)) {
+        json.extend(asked);
+    }
+    let answer = if figures.correct { Answer::yes } else { Answer::no };
+    Ok(answer(told(&figures), json))
+}
+
+fn told(figures: &Figures) -> String {
+    let mut rows = vec![["PARTY", "CPU", "PEAK MEMORY", "SENT"].map(str::to_owned).to_vec()];
+    rows.extend(figures.parties.iter().map(|party| {
+        vec![
+            party.name.clone(),
+            format!("{:.2} s", party.cpu_s),
+            format!("{:.0} MB", party.peak_rss_mb),
+            bytes(party.bytes_out),
+        ]
+    }));
+    format!(
+        "{:.3} s from connected to written ({:.2} s to set up), {} rounds, {} in all\n{} common keys, {}\n{}",
+        figures.wall_s,
+        figures.setup_s,
+        figures.rounds,
+        bytes(figures.bytes),
+        grouped(figures.matches),
+        if figures.correct { "as the oracle says" } else { "NOT what the oracle says" },
+        table(&rows)
+    )
+}

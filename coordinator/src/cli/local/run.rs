@@ -1,0 +1,103 @@
+//! A local run from its order to its evidence. Whatever happens, every process is stopped and awaited.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use banyan_proto::job::{Plan, Spec};
+use banyan_protocols::party::PartyId;
+
+use super::outputs::{self, Output};
+use super::party::LogProof;
+use super::scene::{Play, Played, Scene, Way};
+use crate::cli::answer::Failure;
+use crate::cli::evidence::{self, Evidence};
+use crate::cli::programs::Programs;
+use crate::cli::progress::Progress;
+use crate::cli::view::JobView;
+
+/// What is to be run, and where its results go.
+pub(crate) struct Order<'a> {
+    /// Where the programs are.
+    pub(crate) programs: &'a Programs,
+    /// The job.
+    pub(crate) spec: &'a Spec,
+    /// What follows from it.
+    pub(crate) plan: &'a Plan,
+    /// The data directory of every party.
+    pub(crate) data: &'a BTreeMap<PartyId, PathBuf>,
+    /// Where results go.
+    pub(crate) out: &'a Path,
+    /// How the nodes reach each other.
+    pub(crate) way: Way,
+    /// Where to say what happens.
+    pub(crate) progress: &'a Progress,
+}
+
+/// A job that was released, with its evidence.
+pub(crate) struct Done {
+    /// The job at its end.
+    pub(crate) job: JobView,
+    /// What follows from its spec.
+    pub(crate) plan: Plan,
+    /// What every party got.
+    pub(crate) outputs: Vec<Output>,
+    /// What all of them signed and keep of each other.
+    pub(crate) evidence: Evidence,
+    /// Every party's log, which holds.
+    pub(crate) logs: Vec<LogProof>,
+    /// From the start of the first process until every party had admitted the job.
+    pub(crate) setup: Duration,
+    /// From there until the result was released everywhere.
+    pub(crate) run: Duration,
+    /// All of it, with stopping and verifying.
+    pub(crate) total: Duration,
+}
+
+/// Runs a job on this machine.
+///
+/// # Errors
+/// The failure of the party that stopped it, in its own words; nothing is left in `out` then.
+pub(crate) async fn run(order: &Order<'_>) -> Result<Done, Failure> {
+    let begun = Instant::now();
+    outputs::clear(order.out, order.data.keys())?;
+    let mut scene = Scene::new()?;
+    let play =
+        Play { programs: order.programs, spec: order.spec, data: order.data, way: order.way, progress: order.progress };
+    let played = tokio::select! {
+        played = scene.play(&play) => played,
+        () = interrupted() => Err(Failure::not_now("interrupted: every process was stopped, nothing was released")),
+    };
+    order.progress.step("stopping every process");
+    scene.stop().await;
+    finish(order, &scene, played?, begun).await
+}
+
+async fn finish(order: &Order<'_>, scene: &Scene, played: Played, begun: Instant) -> Result<Done, Failure> {
+    let Played { job, results, setup, run } = played;
+    order.progress.step("verifying commitments, receipts and logs");
+    let held = outputs::read(&results)?;
+    let keys = scene.parties().iter().map(|party| (party.name.clone(), party.key)).collect();
+    let evidence = evidence::check(&job.digest, &held, &keys)?;
+    let logs = scene.verify_logs(&evidence.receipts).await?;
+    let outputs = outputs::publish(&held, order.out)?;
+    Ok(Done { job, plan: order.plan.clone(), outputs, evidence, logs, setup, run, total: begun.elapsed() })
+}
+
+/// Waits for ctrl-c, or for the request to end that service managers send.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminated) => {
+                terminated.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // no handler: then the signal ends this process, and the children are killed with it
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
