@@ -205,3 +205,52 @@ fn refuse_duplicates(items: &Items) -> Result<(), InputError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chacha20::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn every_order_is_as_likely_as_any_other() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut orders = BTreeMap::new();
+        for _ in 0..24_000 {
+            let mut order = [0, 1, 2, 3];
+            shuffle(&mut order, &mut rng);
+            *orders.entry(order).or_insert(0i64) += 1;
+        }
+        assert_eq!(orders.len(), 24);
+        // 1000 expected each, standard deviation 31: seven of them are never met by chance.
+        assert!(orders.values().all(|count| (count - 1000).abs() < 220), "{orders:?}");
+    }
+
+    #[test]
+    fn padding_fills_the_band_with_what_nobody_else_has_in_an_order_nobody_knows() {
+        let pad = |seed| {
+            let items: Items = (0u8..20).map(|key| [key]).collect();
+            Padded::new(items, 50, &mut ChaCha20Rng::from_seed([seed; 32])).unwrap()
+        };
+        let (one, other) = (pad(1), pad(2));
+        assert_eq!(one.rows(0..50).as_slice(), (0..20).collect::<Vec<u64>>());
+        assert_ne!(one.order, other.order);
+        let hashes = |set: &Padded| (0..50).map(|row| set.hash(row)).collect::<HashSet<_>>();
+        let (one, other) = (hashes(&one), hashes(&other));
+        assert_eq!((one.len(), one.intersection(&other).count()), (50, 20), "items are shared, dummies are not");
+    }
+
+    #[test]
+    fn an_item_that_looks_like_a_dummy_is_none() {
+        let set = Padded::new(Items::default(), 1, &mut ChaCha20Rng::from_seed([1; 32])).unwrap();
+        let twin = [set.dummies.as_slice(), &0u32.to_le_bytes()].concat();
+        for item in [twin.clone(), [&[Kind::Dummy as u8], &twin[..]].concat()] {
+            let items: Items = [item].iter().collect();
+            let other = Padded::new(items, 1, &mut ChaCha20Rng::from_seed([2; 32])).unwrap();
+            assert_ne!(other.hash(0), set.hash(0));
+        }
+    }
+}

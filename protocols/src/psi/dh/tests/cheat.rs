@@ -197,6 +197,40 @@ fn bits_at_dummies_give_no_row() {
     assert_eq!(run.outcome(&bureau()), Some(&Ok(Output::Rows(rows))));
 }
 
+/// The sender's answers to `good()`, as a scripted receiver sees them.
+fn answers(form: Form) -> Vec<Tag> {
+    let p = parameters(form, BAND, BAND);
+    let seen = std::sync::Mutex::new(Vec::new());
+    World::new("dh", 1).run(&pair(), |s, role| -> futures::future::BoxFuture<'_, _> {
+        if role == Role::Sender {
+            return Box::pin(honest(small(4), s, role, p, keys(0, 5)));
+        }
+        let seen = &seen;
+        Box::pin(async move {
+            let (mut out, mut incoming) = s.step("receiver").channel(&bureau())?.split();
+            for say in points(&good(), &[4, 4]) {
+                say.to(&mut out).await?;
+            }
+            out.finish().await?;
+            for _ in 0..2 {
+                let Tags(tags) = incoming.recv(4).await?;
+                seen.lock().unwrap().extend(tags);
+            }
+            Ok(Output::Nothing)
+        })
+    });
+    seen.into_inner().unwrap()
+}
+
+#[test]
+fn cardinality_answers_in_another_order_than_asked() {
+    // The same seed is the same beta, so both runs answer the same elements.
+    let (rows, size) = (answers(Form::RowsToReceiver), answers(Form::Cardinality));
+    assert_ne!(rows, size);
+    let set = |tags: &[Tag]| tags.iter().copied().collect::<std::collections::BTreeSet<Tag>>();
+    assert_eq!((set(&rows), rows.len()), (set(&size), size.len()));
+}
+
 #[test]
 fn every_bad_encoding_of_the_standard_is_named() {
     for bad in super::vectors::rfc9496_invalid() {
