@@ -3,4 +3,5 @@
 pub mod config;
 pub mod disk;
 pub mod keys;
+pub mod peer;
 pub mod store;

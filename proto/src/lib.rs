@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod canonical;
+pub mod convert;
 pub mod decision;
 pub mod evidence;
 pub mod grant;

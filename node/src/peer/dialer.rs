@@ -1,0 +1,171 @@
+//! One HTTP/2 connection per peer, kept, and made again on demand.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use banyan_proto::convert::Opening;
+use banyan_proto::identity::{Identity, PublicKey};
+use banyan_proto::pinned::{self, Pins};
+use banyan_proto::wire;
+use banyan_proto::wire::peer_client::PeerClient;
+use banyan_protocols::party::PartyId;
+use banyan_protocols::transport::LinkError;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use super::limits::{CONNECTION_WINDOW, HANDSHAKE_WAIT, HEADERS_MAX, STREAM_WINDOW};
+use super::stream::{self, Raw};
+
+/// Keeps the connections that this node dialled.
+pub(crate) struct Dialer {
+    me: Arc<Identity>,
+    name: PartyId,
+    keepalive: Duration,
+    lines: Mutex<BTreeMap<PartyId, Arc<tokio::sync::Mutex<Option<Line>>>>>,
+}
+
+/// A connection, and what it was made for: with another pin or place it is made again.
+struct Line {
+    key: PublicKey,
+    url: String,
+    client: PeerClient<Channel>,
+}
+
+impl Dialer {
+    pub(crate) fn new(me: Arc<Identity>, name: PartyId, keepalive: Duration) -> Self {
+        Self { me, name, keepalive, lines: Mutex::default() }
+    }
+
+    /// Opens the stream of a step at the peer pinned as `key`, at `url`.
+    pub(crate) async fn step(&self, opening: &Opening, key: PublicKey, url: &str) -> Result<Raw, LinkError> {
+        let (mut client, kept) = self.client(&opening.to, key, url).await?;
+        let broken = match self.open(&mut client, opening).await {
+            Err(status) if kept && is_broken(&status) => status,
+            Err(status) => return Err(self.link_error(&status, &opening.to, url)),
+            Ok(raw) => return Ok(raw),
+        };
+        tracing::debug!(peer = %opening.to, error = %broken.message(), "the kept connection is gone, dialling again");
+        self.forget(&opening.to).await;
+        let (mut client, _) = self.client(&opening.to, key, url).await?;
+        self.open(&mut client, opening).await.map_err(|status| self.link_error(&status, &opening.to, url))
+    }
+
+    async fn open(&self, client: &mut PeerClient<Channel>, opening: &Opening) -> Result<Raw, Status> {
+        let (body, raw) = stream::dialled(wire::StepOpen::from(opening));
+        match timeout(HANDSHAKE_WAIT, client.step(body)).await {
+            Ok(answer) => Ok(raw(answer?.into_inner())),
+            Err(_) => Err(Status::unavailable("no answer to the opening of a step")),
+        }
+    }
+
+    /// The connection to a peer, and whether it was there before.
+    async fn client(
+        &self,
+        peer: &PartyId,
+        key: PublicKey,
+        url: &str,
+    ) -> Result<(PeerClient<Channel>, bool), LinkError> {
+        let line = self.line(peer);
+        // held while dialling, so that steps opened together share one connection
+        let mut line = line.lock().await;
+        if let Some(line) = line.as_ref().filter(|line| line.key == key && line.url == url) {
+            return Ok((line.client.clone(), true));
+        }
+        *line = None;
+        let client = match timeout(HANDSHAKE_WAIT, self.dial(peer, key, url)).await {
+            Ok(client) => client?,
+            Err(_) => {
+                let seconds = HANDSHAKE_WAIT.as_secs();
+                return Err(LinkError::Unreachable(format!("{url} does not answer within {seconds} s")));
+            }
+        };
+        *line = Some(Line { key, url: url.to_owned(), client: client.clone() });
+        Ok((client, false))
+    }
+
+    async fn forget(&self, peer: &PartyId) {
+        *self.line(peer).lock().await = None;
+    }
+
+    fn line(&self, peer: &PartyId) -> Arc<tokio::sync::Mutex<Option<Line>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).entry(peer.clone()).or_default().clone()
+    }
+
+    async fn dial(&self, peer: &PartyId, key: PublicKey, url: &str) -> Result<PeerClient<Channel>, LinkError> {
+        let unreachable = |error: &dyn std::fmt::Display| LinkError::Unreachable(format!("{url}: {error}"));
+        let tcp = TcpStream::connect(url).await.map_err(|error| unreachable(&error))?;
+        tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
+        let config = pinned::client_config(&self.me, Pins::Only(key)).map_err(|error| unreachable(&error))?;
+        let name = ServerName::try_from(pinned::SERVER_NAME).map_err(|error| unreachable(&error))?;
+        let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|error| {
+            match rustls_error(&error) {
+                Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+                    LinkError::Refused(format!(
+                        "the key at {url} is not the pinned one of {peer}, {}: ask {peer} for its fingerprint, and pin it again only if it was changed on purpose",
+                        key.fingerprint()
+                    ))
+                }
+                _ => unreachable(&error),
+            }
+        })?;
+        let channel = self.channel(TokioIo::new(tls)).await.map_err(|error| unreachable(&error))?;
+        Ok(PeerClient::new(channel)
+            .max_decoding_message_size(wire::MESSAGE_MAX)
+            .max_encoding_message_size(wire::MESSAGE_MAX))
+    }
+
+    /// HTTP/2 over a connection that is there. Where it breaks, the channel stays broken: dialling again is ours.
+    async fn channel(&self, connection: TokioIo<TlsStream<TcpStream>>) -> Result<Channel, tonic::transport::Error> {
+        let mut connection = Some(connection);
+        let connector = tower::service_fn(move |_| {
+            std::future::ready(connection.take().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected)))
+        });
+        Endpoint::from_static("http://peer")
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_max_header_list_size(HEADERS_MAX)
+            .http2_keep_alive_interval(self.keepalive)
+            .keep_alive_timeout(self.keepalive)
+            .keep_alive_while_idle(true)
+            .connect_with_connector(connector)
+            .await
+    }
+
+    fn link_error(&self, status: &Status, peer: &PartyId, url: &str) -> LinkError {
+        let alert = std::iter::successors(status.source(), |&error| error.source())
+            .filter_map(|error| error.downcast_ref::<std::io::Error>())
+            .find_map(rustls_error);
+        match alert {
+            // TLS 1.3 clients are done before the server has looked at their certificate
+            Some(rustls::Error::AlertReceived(
+                AlertDescription::AccessDenied
+                | AlertDescription::BadCertificate
+                | AlertDescription::CertificateUnknown,
+            )) => LinkError::Refused(format!(
+                "{peer} does not know this node's key: ask it to pin {}, {}",
+                self.name,
+                self.me.public().fingerprint()
+            )),
+            _ if is_broken(status) => LinkError::Unreachable(format!("{url}: {}", status.message())),
+            _ => stream::link_error(status),
+        }
+    }
+}
+
+/// No word of the peer, but of the connection.
+fn is_broken(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled)
+}
+
+fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|error| error.downcast_ref())
+}
