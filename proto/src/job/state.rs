@@ -50,7 +50,7 @@ pub enum Event {
     Expired,
     /// An attempt failed.
     Failed,
-    /// A new attempt of a failed job.
+    /// A new attempt of a job that failed, was stopped, or ran out of time.
     Retried,
 }
 
@@ -86,6 +86,8 @@ impl State {
     pub fn apply(self, event: Event) -> Result<Self, IllegalEvent> {
         let next = match (self, event) {
             (Self::Proposed, Event::Admitted) | (Self::Failed, Event::Retried) => Self::Approved,
+            // a person or the clock ended it, perhaps before all had answered: everyone is asked again
+            (Self::Stopped | Self::Expired, Event::Retried) => Self::Proposed,
             (Self::Proposed, Event::Refused) => Self::Refused,
             (Self::Approved, Event::Prepared) => Self::Prepared,
             (Self::Prepared, Event::Started) => Self::Running,
@@ -151,6 +153,9 @@ mod tests {
             }
         }
         assert_eq!(State::Failed.apply(Event::Retried), Ok(State::Approved));
+        assert_eq!(State::Stopped.apply(Event::Retried), Ok(State::Proposed));
+        assert_eq!(State::Expired.apply(Event::Retried), Ok(State::Proposed));
+        assert!(State::Released.apply(Event::Retried).is_err());
         assert!(State::Refused.apply(Event::Retried).is_err());
     }
 
