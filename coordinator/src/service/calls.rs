@@ -1,0 +1,290 @@
+//! The gRPC calls: who asks, whether it may, and one word to the desk.
+
+use std::sync::Arc;
+
+use banyan_proto::canonical::{Canonical, Digest};
+use banyan_proto::grant::{Approval, Reviewer};
+use banyan_proto::identity::Signed;
+use banyan_proto::invite::{InviteRole, InviteSecret};
+use banyan_proto::job::{PartySpec, Plan, Spec, SpecError, State};
+use banyan_proto::wire::coordinator_server::Coordinator;
+use banyan_proto::wire::{self, JobReply, Report, StepFrame};
+use banyan_protocols::CATALOGUE;
+use banyan_protocols::party::PartyId;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::attend::{self, Instructions, digest, url, version};
+use super::desk::{Desk, Who, broken, introduction, now_ms, remark};
+use super::door::Caller;
+use super::jobs::{Job, Party, Phase};
+use super::limits::{ANSWER_MAX, MEMBERS_MAX, WATCHES_MAX};
+use super::relay::{self, Frames};
+use super::watch::{Changes, watch};
+use crate::roster::{Joining, Member};
+
+/// The service as tonic calls it.
+pub(crate) struct Calls {
+    desk: Arc<Desk>,
+    watches: Arc<Semaphore>,
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+
+impl Calls {
+    pub(crate) fn new(desk: Arc<Desk>) -> Self {
+        Self { desk, watches: Arc::new(Semaphore::new(WATCHES_MAX)) }
+    }
+
+    fn who<T>(&self, request: &Request<T>) -> Result<Who, Status> {
+        self.desk.who(&caller(request)?.key)
+    }
+
+    fn node<T>(&self, request: &Request<T>) -> Result<Member, Status> {
+        match self.who(request)? {
+            Who::Member(member) if member.role == InviteRole::Node => Ok(member),
+            who => Err(Status::permission_denied(format!("{} is no node: this call is for nodes", who.name()))),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Coordinator for Calls {
+    type AttendStream = Instructions;
+    type RelayStream = Frames;
+    type WatchStream = Changes;
+
+    async fn join(&self, request: Request<wire::JoinRequest>) -> Reply<wire::JoinReply> {
+        let caller = caller(&request)?.clone();
+        if !caller.may_join() {
+            return Err(Status::resource_exhausted("too many attempts to join on one connection"));
+        }
+        let request = request.into_inner();
+        version(request.version)?;
+        let wrong = |error: &dyn std::fmt::Display| Status::invalid_argument(error.to_string());
+        let secret = InviteSecret::from_bytes(&request.secret).map_err(|error| wrong(&error))?.digest();
+        let name = PartyId::new(&request.name).map_err(|error| wrong(&error))?;
+        let desk = &self.desk;
+        if desk.store.members().map_err(broken)?.len() >= MEMBERS_MAX {
+            return Err(Status::resource_exhausted(format!(
+                "this coordinator has {MEMBERS_MAX} members, as many as it can"
+            )));
+        }
+        let joining = Joining { key: caller.key, name, secret, url: url(&request.url)? };
+        let member = desk.store.join(&joining, now_ms()).map_err(broken)?.map_err(|error| {
+            tracing::warn!(name = %joining.name, key = %joining.key.fingerprint(), %error, "refused a join");
+            Status::permission_denied(error.to_string())
+        })?;
+        tracing::info!(name = %member.name, role = member.role.name(), key = %member.key.fingerprint(), "joined");
+        caller.is_known();
+        desk.introduce(&member);
+        Ok(Response::new(wire::JoinReply { roster: roster(desk, false)? }))
+    }
+
+    async fn attend(&self, request: Request<Streaming<Report>>) -> Reply<Instructions> {
+        let node = self.node(&request)?;
+        Ok(Response::new(attend::open(self.desk.clone(), node, request.into_inner()).await?))
+    }
+
+    async fn relay(&self, request: Request<Streaming<StepFrame>>) -> Reply<Frames> {
+        let node = self.node(&request)?;
+        Ok(Response::new(relay::open(self.desk.clone(), node.name, request.into_inner()).await?))
+    }
+
+    async fn propose(&self, request: Request<wire::ProposeRequest>) -> Reply<JobReply> {
+        let Who::Member(member) = self.who(&request)? else {
+            return Err(Status::permission_denied("the operator proposes no jobs: join as a developer"));
+        };
+        propose(&self.desk, &member, &request.into_inner().spec).map(Response::new)
+    }
+
+    async fn job(&self, request: Request<wire::JobRequest>) -> Reply<JobReply> {
+        let who = self.who(&request)?;
+        let job = self.desk.job(&who, &digest(&request.into_inner().job)?)?;
+        self.desk.reply_whole(&job).map(Response::new)
+    }
+
+    async fn jobs(&self, request: Request<wire::JobsRequest>) -> Reply<wire::JobsReply> {
+        let name = match self.who(&request)? {
+            Who::Operator => None,
+            Who::Member(member) => Some(member.name),
+        };
+        let mut room = ANSWER_MAX;
+        let listed = self.desk.store.jobs_seen_by(name.as_ref()).map_err(broken)?;
+        let fits = listed.into_iter().map_while(|listed| {
+            let reply = self.desk.reply(&listed.job, listed.spec);
+            room = room.checked_sub(weight(&reply))?;
+            Some(reply)
+        });
+        Ok(Response::new(wire::JobsReply { jobs: fits.collect() }))
+    }
+
+    async fn watch(&self, request: Request<wire::JobRequest>) -> Reply<Changes> {
+        let who = self.who(&request)?;
+        let job = self.desk.job(&who, &digest(&request.into_inner().job)?)?;
+        let permit = self.watches.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Status::resource_exhausted("too many watches: use `banyan job status`"))?;
+        Ok(Response::new(watch(self.desk.clone(), job.id, permit)))
+    }
+
+    async fn cancel(&self, request: Request<wire::CancelRequest>) -> Reply<JobReply> {
+        let who = self.who(&request)?;
+        let request = request.into_inner();
+        let id = self.desk.job(&who, &digest(&request.job)?)?.id;
+        let reason = remark(request.reason.trim());
+        let stopped = self.desk.act(&id, |job| {
+            let state = job.state;
+            job.stop(&who.name(), &reason).map_err(|_| state)
+        });
+        match stopped.map_err(broken)? {
+            Some(Ok(job)) => self.desk.reply_whole(&job).map(Response::new),
+            Some(Err(state)) => Err(Status::failed_precondition(format!("the job is over already: {}", state.name()))),
+            None => Err(Status::not_found("the job is gone")),
+        }
+    }
+
+    async fn roster(&self, request: Request<wire::RosterRequest>) -> Reply<wire::RosterReply> {
+        self.who(&request)?;
+        Ok(Response::new(wire::RosterReply { parties: roster(&self.desk, true)? }))
+    }
+
+    async fn review(&self, request: Request<wire::ReviewRequest>) -> Reply<JobReply> {
+        self.who(&request)?;
+        let request = request.into_inner();
+        review(&self.desk, &digest(&request.job)?, &request.approval).map(Response::new)
+    }
+}
+
+/// Takes a spec: a new job, a new attempt of one that is over without a result, or the job that is there.
+fn propose(desk: &Desk, member: &Member, bytes: &[u8]) -> Result<JobReply, Status> {
+    let wrong = |error: SpecError| Status::invalid_argument(error.to_string());
+    let spec = Spec::from_canonical(bytes).map_err(wrong)?;
+    let plan = Plan::derive(&spec, &CATALOGUE).map_err(wrong)?;
+    if member.role == InviteRole::Node && spec.party(&member.name).is_none() {
+        return Err(Status::permission_denied(format!(
+            "{} is no party of this job: a node proposes jobs of its own, a developer any",
+            member.name
+        )));
+    }
+    if spec.scenario.valid_until.0.as_millisecond() <= now_ms() {
+        return Err(Status::failed_precondition(format!(
+            "scenario.valid_until: {} is past; ask for a new scenario",
+            spec.scenario.valid_until
+        )));
+    }
+    if let Some(there) = desk.store.job(&plan.spec).map_err(broken)? {
+        return again(desk, member, &there);
+    }
+    for (index, party) in spec.parties.iter().enumerate() {
+        let holder = desk.store.member(&party.name).map_err(broken)?;
+        if !holder.is_some_and(|holder| holder.role == InviteRole::Node) {
+            return Err(Status::failed_precondition(format!(
+                "parties[{index}].name: no node called {0} has joined; the operator invites it with `banyan invite {0}`",
+                party.name
+            )));
+        }
+    }
+    let job = new_job(&spec, &plan, member.name.clone());
+    if !desk.create(&job, bytes).map_err(broken)? {
+        return Err(Status::resource_exhausted("too many jobs are open here: cancel some, or wait for them"));
+    }
+    tracing::info!(job = %job.id.short(), proposer = %job.proposer, "proposed");
+    Ok(desk.reply(&job, bytes.to_vec()))
+}
+
+fn again(desk: &Desk, member: &Member, there: &Job) -> Result<JobReply, Status> {
+    if !Who::Member(member.clone()).sees(there) {
+        return Err(Status::permission_denied(format!(
+            "this very job was proposed by {}: give yours another name",
+            there.proposer
+        )));
+    }
+    let retried = desk.act(&there.id, |job| match job.state {
+        State::Failed | State::Stopped | State::Expired => job.retry(now_ms()),
+        _ => Ok(Vec::new()),
+    });
+    match retried.map_err(broken)? {
+        Some(Ok(job)) => desk.reply_whole(&job),
+        Some(Err(error)) => Err(Status::failed_precondition(error.to_string())),
+        None => Err(Status::not_found("the job is gone")),
+    }
+}
+
+fn new_job(spec: &Spec, plan: &Plan, proposer: PartyId) -> Job {
+    let asked = |party: &PartySpec| Party {
+        name: party.name.clone(),
+        phase: Phase::Asked,
+        detail: String::new(),
+        admission: Vec::new(),
+        receipt: Vec::new(),
+        metrics: Vec::new(),
+    };
+    let now_ms = now_ms();
+    Job {
+        id: plan.spec,
+        name: spec.name.clone(),
+        proposer,
+        scenario: spec.scenario.digest(),
+        stages: u32::try_from(plan.stages.len()).unwrap_or(u32::MAX),
+        deadline_s: spec.limits.deadline_s,
+        valid_until_ms: spec.scenario.valid_until.0.as_millisecond(),
+        state: State::Proposed,
+        attempt: 1,
+        reason: String::new(),
+        proposed_ms: now_ms,
+        changed_ms: now_ms,
+        started_ms: None,
+        parties: spec.parties.iter().map(asked).collect(),
+    }
+}
+
+/// Keeps a review and shows it to the parties. Whether its key counts is each node's own question.
+fn review(desk: &Desk, id: &Digest, bytes: &[u8]) -> Result<JobReply, Status> {
+    let wrong = |error: &dyn std::fmt::Display| Status::invalid_argument(format!("approval: {error}"));
+    let signed = Signed::<Approval>::from_bytes(bytes).map_err(|error| wrong(&error))?;
+    let approval = signed.verify(&signed.signer()).map_err(|error| wrong(&error))?;
+    let job = desk.store.job(id).map_err(broken)?.ok_or_else(|| Status::not_found(format!("no job {}", id.short())))?;
+    if approval.scenario != job.scenario {
+        return Err(wrong(&"it is of another scenario than the job's"));
+    }
+    let (reviewer, position) = match approval.reviewer {
+        Reviewer::Operator => ("operator", 0),
+        Reviewer::Authority => ("authority", 1),
+        Reviewer::Source => return Err(wrong(&"a source approves at its own node: `banyan-node approve`")),
+    };
+    let kept = desk.store.put_review(id, reviewer, position, &signed.signer(), bytes).map_err(broken)?;
+    kept.map_err(|other| {
+        Status::already_exists(format!("the {reviewer}'s review was given already, by {}", other.fingerprint()))
+    })?;
+    tracing::info!(job = %id.short(), reviewer, approved = approval.approved, "reviewed");
+    if job.state == State::Proposed {
+        desk.offer_again(&job);
+    }
+    desk.reply_whole(&job)
+}
+
+fn roster(desk: &Desk, with_catalogues: bool) -> Result<Vec<wire::Introduction>, Status> {
+    let online = desk.online();
+    let members = desk.store.members().map_err(broken)?;
+    let mut room = ANSWER_MAX;
+    let parties = members.iter().map(|member| {
+        let left = room.checked_sub(member.catalogue.len()).filter(|_| with_catalogues);
+        room = left.unwrap_or(room);
+        introduction(member, online.contains(&member.name), left.is_some())
+    });
+    Ok(parties.collect())
+}
+
+/// About how many bytes it takes on the wire.
+fn weight(reply: &JobReply) -> usize {
+    const SMALL: usize = 1024; // names, states, times, and remarks at their usual length
+    let evidence = reply
+        .parties
+        .iter()
+        .map(|party| SMALL + party.detail.len() + party.admission.len() + party.receipt.len() + party.metrics.len());
+    SMALL + reply.spec.len() + reply.reason.len() + evidence.sum::<usize>()
+}
+
+fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
+    request.extensions().get::<Caller>().ok_or_else(|| Status::unauthenticated("no key"))
+}
