@@ -7,12 +7,15 @@ mod completions;
 mod demo;
 mod developer;
 mod evidence;
+mod invite;
 mod job;
 mod join;
 mod local;
 mod oracle;
 mod programs;
 mod progress;
+mod serve;
+mod stop;
 mod text;
 mod view;
 
@@ -57,6 +60,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the coordinator until it is told to stop
+    Serve(serve::ServeArgs),
+    /// Make a line that lets one node or one developer in, once
+    Invite(invite::InviteArgs),
     /// Write, propose and follow jobs
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -106,6 +113,8 @@ fn run(args: Vec<OsString>, programs: &Programs) -> ExitCode {
 async fn dispatch(cli: Cli, programs: &Programs) -> Result<Answer, Failure> {
     let json = cli.json;
     match cli.command {
+        Command::Serve(args) => serve::run(args, json).await,
+        Command::Invite(args) => invite::run(args),
         Command::Job(command) => job::run(command, json).await,
         Command::Demo(args) => demo::command(args, programs, json).await,
         Command::Bench(command) => bench::run(command, programs, json).await,

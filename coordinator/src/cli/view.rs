@@ -137,3 +137,51 @@ fn odd(reason: impl std::fmt::Display) -> Failure {
          and tell the operator if it stays"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::job::check::{EXAMPLE, parse};
+
+    fn reply() -> wire::JobReply {
+        let (spec, _) = parse(EXAMPLE).unwrap();
+        let party = |name: &str, done| wire::PartyState {
+            name: name.into(),
+            phase: "running".into(),
+            detail: "a\u{1b}[2J".into(),
+            done,
+            total: 10,
+            ..wire::PartyState::default()
+        };
+        wire::JobReply {
+            job: spec.digest().0.to_vec().into(),
+            spec: spec.to_bytes().into(),
+            state: "running".into(),
+            parties: vec![party("bank", 4), party("bureau", 8)],
+            ..wire::JobReply::default()
+        }
+    }
+
+    #[test]
+    fn a_job_is_parsed_once_and_made_harmless() {
+        let job = JobView::try_from(reply()).unwrap();
+        assert_eq!((job.state, job.fraction()), (State::Running, 0.4));
+        assert_eq!(job.parties[0].detail, "a\\u{1b}[2J");
+        assert!(job.parties[0].receipt.is_none());
+    }
+
+    #[test]
+    fn another_spec_than_the_digests_is_refused() {
+        let swapped = reply();
+        let text = EXAMPLE.replace("minimum_result = 100  ", "minimum_result = 101  ");
+        let (other, _) = parse(&text).unwrap();
+        let said = |reply| JobView::try_from(reply).map(|_| ()).unwrap_err().to_string();
+        let swapped = said(wire::JobReply { spec: other.to_bytes().into(), ..swapped });
+        assert!(swapped.contains("the spec it sent is not the one of this job's digest"), "{swapped}");
+        let unknown = said(wire::JobReply { state: "paused".into(), ..reply() });
+        assert!(unknown.contains("a state that this version does not know"), "{unknown}");
+        let mut signed = reply();
+        signed.parties[0].admission = vec![1, 2, 3].into();
+        assert!(said(signed).contains("a signed value has a 32-byte key"));
+    }
+}

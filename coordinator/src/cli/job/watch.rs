@@ -69,8 +69,7 @@ pub(crate) fn now(job: &JobView) -> String {
         .parties
         .iter()
         .map(|party| match (party.phase.as_str(), party.detail.as_str()) {
-            ("", "") if party.online => format!("{} is asked", party.name),
-            ("", "") => format!("{} is away", party.name),
+            ("asked", "") if !party.online => format!("{} is away", party.name),
             (phase, "") => format!("{} {phase}", party.name),
             (phase, detail) => format!("{} {phase} ({detail})", party.name),
         })

@@ -31,7 +31,7 @@ pub(crate) use words::{as_json, proven};
 #[derive(Args)]
 #[command(after_help = "Example, from the root of the repository:
   banyan local examples/data/default_credit/job.toml --out out \\
-    --data bank=examples/data/default_credit/bank --data bureau=examples/data/default_credit/bureau
+    --data bank=examples/data/default_credit/bank bureau=examples/data/default_credit/bureau
 
 Every party becomes a real banyan-node process in a throw-away home, with keys of its own, on loopback over TLS. Its data
 sets are the .csv and .parquet files of its directory: the file people.csv is the data set people. Fresh approver keys
@@ -40,8 +40,8 @@ OUT/<party>/manifest.json and, for recipients, OUT/<party>/result.csv (or .parqu
 pub(crate) struct LocalArgs {
     /// The job file (TOML)
     job: PathBuf,
-    /// The directory with the files of one party; once per party
-    #[arg(long, value_name = "PARTY=DIR", required = true)]
+    /// The directory with the files of a party: once per party, or all behind one --data
+    #[arg(long, value_name = "PARTY=DIR", required = true, num_args = 1..)]
     data: Vec<PartyData>,
     /// Where results and manifests go
     #[arg(long, value_name = "DIR")]

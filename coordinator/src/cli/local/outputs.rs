@@ -93,3 +93,23 @@ fn publish_one(held: &Output, to: &Path) -> Result<Output, Failure> {
     }
     Ok(Output { party: held.party.clone(), dir: to.to_owned(), manifest: held.manifest.clone() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_run_leaves_is_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        let bank = PartyId::new("bank").unwrap();
+        let home = dir.path().join("bank");
+        fs::create_dir(&home).unwrap();
+        for name in ["result.csv", "manifest.json", "notes.txt"] {
+            fs::write(home.join(name), "old").unwrap();
+        }
+        clear(dir.path(), [&bank].into_iter()).unwrap();
+        let left: Vec<_> = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
+        clear(&dir.path().join("not there"), [&bank].into_iter()).unwrap();
+    }
+}

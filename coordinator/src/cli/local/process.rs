@@ -85,7 +85,7 @@ impl Daemon {
             {
                 return Ok(text.trim().to_owned());
             }
-            self.check().await?;
+            self.check()?;
             if Instant::now() > until {
                 return Err(Failure::not_now(format!("{} is not up after {UP_WITHIN:?}:\n{}", self.name, self.last())));
             }
@@ -97,7 +97,7 @@ impl Daemon {
     ///
     /// # Errors
     /// [`Failure`] with the daemon's last words where it ended.
-    pub(crate) async fn check(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => {

@@ -14,6 +14,7 @@ use crate::cli::answer::Failure;
 use crate::cli::evidence::{self, Evidence};
 use crate::cli::programs::Programs;
 use crate::cli::progress::Progress;
+use crate::cli::stop::asked_to_stop;
 use crate::cli::view::JobView;
 
 /// What is to be run, and where its results go.
@@ -66,7 +67,7 @@ pub(crate) async fn run(order: &Order<'_>) -> Result<Done, Failure> {
         Play { programs: order.programs, spec: order.spec, data: order.data, way: order.way, progress: order.progress };
     let played = tokio::select! {
         played = scene.play(&play) => played,
-        () = interrupted() => Err(Failure::not_now("interrupted: every process was stopped, nothing was released")),
+        () = asked_to_stop() => Err(Failure::not_now("interrupted: every process was stopped, nothing was released")),
     };
     order.progress.step("stopping every process");
     scene.stop().await;
@@ -82,22 +83,4 @@ async fn finish(order: &Order<'_>, scene: &Scene, played: Played, begun: Instant
     let logs = scene.verify_logs(&evidence.receipts).await?;
     let outputs = outputs::publish(&held, order.out)?;
     Ok(Done { job, plan: order.plan.clone(), outputs, evidence, logs, setup, run, total: begun.elapsed() })
-}
-
-/// Waits for ctrl-c, or for the request to end that service managers send.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminated) => {
-                terminated.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        // no handler: then the signal ends this process, and the children are killed with it
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }

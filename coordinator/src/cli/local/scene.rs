@@ -25,6 +25,10 @@ use crate::cli::view::JobView;
 
 /// The developer's name in a local run.
 const DEVELOPER: &str = "developer";
+/// How long a node that is up may take to reach the coordinator on the same machine.
+const ATTEND_WITHIN: Duration = Duration::from_secs(30);
+/// How often the coordinator is asked whether it did.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How the nodes reach each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,16 +173,24 @@ impl Scene {
         for (daemon, party) in self.daemons[first..].iter_mut().zip(&self.parties) {
             daemon.wrote(&party.admin_file()).await?;
         }
+        self.all_attend(client, first).await
+    }
+
+    /// Waits until the coordinator sees every node.
+    async fn all_attend(&mut self, client: &mut Client, first: usize) -> Result<(), Failure> {
+        let until = Instant::now() + ATTEND_WITHIN;
         loop {
             let roster = client.roster().await?;
-            let online = |party: &Party| roster.iter().any(|one| one.online && one.name == party.name.as_str());
-            if self.parties.iter().all(online) {
-                return Ok(());
-            }
+            let away = |party: &Party| !roster.iter().any(|one| one.online && one.name == party.name.as_str());
+            let Some(away) = self.parties.iter().position(away) else { return Ok(()) };
             for daemon in &mut self.daemons {
-                daemon.check().await?;
+                daemon.check()?;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            if Instant::now() > until {
+                let (name, last) = (&self.parties[away].name, self.daemons[first + away].last());
+                return Err(Failure::NotNow(format!("{name} does not reach the coordinator:\n{last}")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
@@ -229,6 +241,10 @@ impl Scene {
                 admitted = Some(Instant::now());
             }
             if job.state == State::Released {
+                // the last party's figures may come a moment after its release
+                if job.parties.iter().any(|party| party.metrics.is_none()) {
+                    continue;
+                }
                 let (results, ready) = (self.results(&job), admitted.unwrap_or(self.begun));
                 return Ok(Played { job, results, setup: ready - self.begun, run: ready.elapsed() });
             }
