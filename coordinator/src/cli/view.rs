@@ -175,7 +175,7 @@ mod tests {
         let swapped = reply();
         let text = EXAMPLE.replace("minimum_result = 100  ", "minimum_result = 101  ");
         let (other, _) = parse(&text).unwrap();
-        let said = |reply| JobView::try_from(reply).map(|_| ()).unwrap_err().to_string();
+        let said = |reply: wire::JobReply| JobView::try_from(reply).map(|_| ()).unwrap_err().to_string();
         let swapped = said(wire::JobReply { spec: other.to_bytes().into(), ..swapped });
         assert!(swapped.contains("the spec it sent is not the one of this job's digest"), "{swapped}");
         let unknown = said(wire::JobReply { state: "paused".into(), ..reply() });
