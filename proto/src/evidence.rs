@@ -72,6 +72,9 @@ pub struct Manifest {
     pub bands: Vec<(PartyId, u64)>,
     /// The digest of the commitment all parties signed.
     pub commitment: Digest,
+    /// Opens this party's part of the commitment: hexadecimal salts of its input's and its result's digest. Kept here and
+    /// nowhere else; an auditor with the data can check both digests with them.
+    pub salts: Salts,
     /// The signed commitments, one per party, base 64.
     pub signatures: Vec<String>,
     /// The signed log checkpoints of the other parties, base 64.
@@ -80,6 +83,16 @@ pub struct Manifest {
     pub released: When,
     /// The figures of the run.
     pub metrics: RunMetrics,
+}
+
+/// The salts that open one party's part of a commitment, hexadecimal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Salts {
+    /// Of the input's digest.
+    pub snapshot: String,
+    /// Of the result's digest; none where this party receives nothing.
+    pub output: Option<String>,
 }
 
 impl Canonical for Manifest {
@@ -110,4 +123,8 @@ pub struct RunMetrics {
 
 impl Canonical for RunMetrics {
     const DOMAIN: &'static str = "banyan/metrics/v1";
+}
+
+impl Canonical for Part {
+    const DOMAIN: &'static str = "banyan/part/v1";
 }

@@ -72,6 +72,11 @@ impl Channel {
         Ok(answer)
     }
 
+    /// A deviation of this peer at this step, for what a protocol finds wrong with a message's content.
+    pub fn deviation(&self, fault: Fault) -> Error {
+        self.incoming.side.deviation(fault)
+    }
+
     /// Both halves, for steps whose directions run independently.
     pub fn split(self) -> (Outgoing, Incoming) {
         (self.outgoing, self.incoming)

@@ -1,0 +1,68 @@
+//! One connection to one pinned key: TCP, TLS 1.3, HTTP/2. Nobody else can answer, and nothing else is believed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use banyan_proto::identity::{Identity, PublicKey};
+use banyan_proto::pinned::{Pins, SERVER_NAME, client_config};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::peer::limits::{CONNECTION_WINDOW, HEADERS_MAX, STREAM_WINDOW};
+
+/// How long each part of a connection may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often an idle connection is asked whether it is there: a coordinator that went away is noticed in twice this time.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    /// Nobody answers there.
+    #[error("{url} cannot be reached: {why}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why not.
+        why: String,
+    },
+    /// Somebody else answers there.
+    #[error("{url} does not hold the pinned key {}", .key.fingerprint())]
+    OtherKey {
+        /// Where.
+        url: String,
+        /// The key it should hold.
+        key: PublicKey,
+    },
+}
+
+/// Connects to `key` at `url`, or fails. A connection that breaks stays broken: the caller dials again.
+pub(crate) async fn pinned(url: &str, key: &PublicKey, me: &Identity) -> Result<Channel, DialError> {
+    let unreachable = |why: &dyn std::fmt::Display| DialError::Unreachable { url: url.into(), why: why.to_string() };
+    let config = client_config(me, Pins::Only(*key)).map_err(|error| unreachable(&error))?;
+    let tcp = timeout(PATIENCE, TcpStream::connect(url)).await;
+    let tcp = tcp.map_err(|_| unreachable(&"no answer"))?.map_err(|error| unreachable(&error))?;
+    tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
+    let name = ServerName::try_from(SERVER_NAME).map_err(|error| unreachable(&error))?;
+    let tls = timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
+    let tls = tls.map_err(|_| unreachable(&"no TLS"))?.map_err(|_| DialError::OtherKey { url: url.into(), key: *key })?;
+    let mut stream = Some(TokioIo::new(tls));
+    // the one connection that was checked, and no second one
+    let connector = tower::service_fn(move |_: tonic::transport::Uri| {
+        std::future::ready(stream.take().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ConnectionAborted)))
+    });
+    Endpoint::from_static("http://banyan")
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_max_header_list_size(HEADERS_MAX)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true)
+        .connect_with_connector(connector)
+        .await
+        .map_err(|error| unreachable(&error))
+}

@@ -1,0 +1,224 @@
+//! One attempt of one job at this node: prepare, run, release. Every step is on the record before it is done, and
+//! nothing of the result is readable on disk before every party has signed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use banyan_proto::audit::Act;
+use banyan_proto::canonical::{Canonical, Digest};
+use banyan_proto::decision::Decision;
+use banyan_proto::evidence::{Part, RunMetrics};
+use banyan_proto::grant::Admission;
+use banyan_proto::identity::{PublicKey, Signed};
+use banyan_proto::job::{Plan, Spec};
+use banyan_protocols::catalogue::{Input, Output};
+use banyan_protocols::items::Items;
+use banyan_protocols::party::PartyId;
+use banyan_protocols::session::{Meter, Session, SessionId, SessionParts};
+use zeroize::Zeroizing;
+
+use super::Desk;
+use super::failure::Failure;
+use super::release::{self, Agreed, Subject};
+use super::result;
+use crate::data::{DataSet, Pinned};
+
+/// The number of an attempt of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AttemptId {
+    pub(crate) job: Digest,
+    pub(crate) attempt: u32,
+}
+
+/// The number of the only task that a plan of one stage gives a party.
+const TASK: u32 = 0;
+
+/// What an attempt rests on from its preparation to its release.
+pub(crate) struct Basis {
+    pub(crate) id: AttemptId,
+    pub(crate) spec: Spec,
+    pub(crate) plan: Plan,
+    pub(crate) pins: BTreeMap<PartyId, PublicKey>,
+    pub(crate) set: Arc<DataSet>,
+    pub(crate) pinned: Pinned,
+    pub(crate) salt: Zeroizing<[u8; 32]>,
+    pub(crate) metrics: RunMetrics,
+}
+
+/// An attempt whose run is spent and whose input is pinned: nothing was sent yet.
+pub(crate) struct Prepared {
+    basis: Basis,
+    items: Items,
+}
+
+/// A protocol that ended: its output is in memory only.
+pub(crate) struct HeldOutput {
+    basis: Basis,
+    session: Session,
+    output: Output,
+}
+
+impl Prepared {
+    /// Checks everything again, spends the run, and pins the input.
+    pub(crate) async fn prepare(desk: &Desk, id: AttemptId, admissions: &[Vec<u8>]) -> Result<Self, Failure> {
+        let began = Instant::now();
+        desk.check_clock()?;
+        let (spec, plan) = desk.job(&id.job)?;
+        let pins = check_admissions(desk, &spec, &plan, admissions)?;
+        check_decision(desk.decide(&spec, &plan)?)?;
+        desk.record(Act::Spend, id.job, format!("attempt {}", id.attempt))?;
+        desk.store.spend_run(&spec.scenario.digest(), &id.job, id.attempt, spec.scenario.runs)?;
+        let set = desk.dataset(&spec)?;
+        let salt = fresh_seed()?;
+        let snapshot = desk.snapshot(&spec, &set, &salt).await?;
+        let pinned = snapshot.pinned;
+        desk.record(Act::Snapshot, Digest(pinned.digest()), format!("{} rows", pinned.len()))?;
+        let metrics = RunMetrics { prepare_ms: ms(began), ..RunMetrics::default() };
+        Ok(Self { basis: Basis { id, spec, plan, pins, set, pinned, salt, metrics }, items: snapshot.items })
+    }
+
+    /// Runs the protocol with the others. `started` is told what to watch, and how many group operations there will be.
+    pub(crate) async fn run(
+        self,
+        desk: &Desk,
+        started: impl FnOnce(Arc<Meter>, u64),
+    ) -> Result<HeldOutput, Failure> {
+        let began = Instant::now();
+        let Self { mut basis, items } = self;
+        let bug = |why: &str| Failure::new("bug", why);
+        let stage = basis.plan.stages.first().ok_or_else(|| bug("the plan has no stage"))?;
+        let task = stage.task(&desk.me).ok_or_else(|| bug("the plan has no task for this node"))?;
+        let roster = stage.roster().ok_or_else(|| bug("the plan has no roster"))?;
+        let parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
+        let protocol = desk.protocol(stage)?;
+        let id = SessionId::derive(&basis.id.job.0, TASK, basis.id.attempt);
+        let parties: Vec<PartyId> = roster.iter().map(|(party, _)| party.clone()).collect();
+        let transport = desk.peers.transport(id, &parties);
+        let transport = transport.map_err(|error| Failure::new("link", error.to_string()))?;
+        let session = Session::new(
+            protocol.descriptor().name,
+            SessionParts {
+                id,
+                me: desk.me.clone(),
+                roster,
+                transport,
+                compute: desk.compute.clone(),
+                seed: fresh_seed()?,
+            },
+        );
+        let meter = session.meter();
+        started(meter.clone(), task.group_ops);
+        desk.record(Act::Run, basis.id.job, format!("attempt {} {} {}", basis.id.attempt, stage.protocol, stage.form))?;
+        let output = protocol.run(&session, task.role(), parameters, Input::Items(items)).await?;
+        basis.metrics.run_ms = ms(began);
+        basis.metrics.rounds = task.rounds;
+        basis.metrics.bytes_out = meter.bytes_out();
+        basis.metrics.bytes_in = meter.bytes_in();
+        Ok(HeldOutput { basis, session, output })
+    }
+}
+
+impl HeldOutput {
+    /// Agrees with the others on what was computed, and opens the result only if everybody's checks passed.
+    pub(crate) async fn release(self, desk: &Desk, cpu_before_ms: u64) -> Result<RunMetrics, Failure> {
+        let began = Instant::now();
+        let Self { mut basis, session, output } = self;
+        let matches = matches(&output);
+        let held = result::hold(desk, &basis, &output).await?;
+        let part = Part {
+            party: desk.me.clone(),
+            snapshot: Digest(basis.pinned.digest()),
+            output: held.commitment(),
+            releases: matches.is_none_or(|matches| matches >= basis.spec.minimum_result),
+        };
+        let (id, minimum) = (basis.id, basis.spec.minimum_result);
+        desk.record(Act::Hold, part.output, format!("attempt {} releases {}", id.attempt, part.releases))?;
+        let subject = Subject { spec: id.job, plan: basis.plan.digest(), attempt: id.attempt };
+        let checkpoint = desk.log.checkpoint()?;
+        let agreed = release::agree(&session, &desk.identity, &basis.pins, subject, part, checkpoint).await?;
+        keep_receipts(desk, id, &agreed)?;
+        if !agreed.releases() {
+            return Err(Failure::new(
+                "below-minimum",
+                format!("fewer than {minimum} common rows: nothing is opened; use more data, or a scenario with a lower minimum"),
+            ));
+        }
+        desk.record(Act::Release, agreed.commitment.digest(), format!("attempt {}", id.attempt))?;
+        let usage = crate::usage::now();
+        basis.metrics.release_ms = ms(began);
+        basis.metrics.cpu_ms = usage.cpu_ms.saturating_sub(cpu_before_ms);
+        basis.metrics.peak_rss_kb = usage.peak_rss_kb;
+        held.release(desk, &basis, &agreed, matches)?;
+        Ok(basis.metrics)
+    }
+}
+
+/// Every party's admission, by the key that this node has pinned, for this spec and this plan.
+fn check_admissions(
+    desk: &Desk,
+    spec: &Spec,
+    plan: &Plan,
+    admissions: &[Vec<u8>],
+) -> Result<BTreeMap<PartyId, PublicKey>, Failure> {
+    let refuse = |party: &PartyId, why: &str| Failure::new("admission", format!("admission of {party}: {why}"));
+    let (spec_digest, plan_digest) = (spec.digest(), plan.digest());
+    let mut pins = BTreeMap::new();
+    for party in spec.parties.iter().map(|party| &party.name) {
+        let key = desk.pinned(party)?;
+        let mut signed = admissions.iter().filter_map(|bytes| Signed::<Admission>::from_bytes(bytes).ok());
+        let signed = signed.find(|signed| signed.signer() == key).ok_or_else(|| {
+            refuse(party, "none is signed by the key pinned here; compare fingerprints, see `banyan-node peer list`")
+        })?;
+        let admission = signed.verify(&key).map_err(|error| refuse(party, &error.to_string()))?;
+        if admission.party != *party {
+            return Err(refuse(party, "it speaks for another party"));
+        }
+        if admission.spec != spec_digest {
+            return Err(refuse(party, "it is for another spec than the one this node admitted"));
+        }
+        if admission.plan != plan_digest {
+            return Err(refuse(party, "its node derives another plan; bring both nodes to the same version"));
+        }
+        pins.insert(party.clone(), key);
+    }
+    Ok(pins)
+}
+
+fn check_decision(decision: Decision) -> Result<(), Failure> {
+    match decision {
+        Decision::Allow { .. } => Ok(()),
+        Decision::AskPerson { because, .. } | Decision::Deny { because } => {
+            let code = because.first().map_or_else(|| "denied".to_owned(), |rule| rule.name.clone());
+            let reasons: Vec<String> = because.into_iter().map(|rule| rule.reason).collect();
+            Err(Failure::new(&code, reasons.join("; ")))
+        }
+    }
+}
+
+fn keep_receipts(desk: &Desk, id: AttemptId, agreed: &Agreed) -> Result<(), Failure> {
+    for (peer, receipt) in &agreed.receipts {
+        desk.store.put_receipt(&id.job, id.attempt, peer, receipt)?;
+        desk.record(Act::Receipt, receipt.digest(), format!("of {peer}"))?;
+    }
+    Ok(())
+}
+
+fn matches(output: &Output) -> Option<u64> {
+    match output {
+        Output::Nothing => None,
+        Output::Rows(rows) => Some(rows.len() as u64),
+        Output::Count(count) => Some(*count),
+    }
+}
+
+/// 256 fresh bits of the operating system.
+pub(crate) fn fresh_seed() -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|_| Failure::new("bug", "the system gives no randomness"))?;
+    Ok(seed)
+}
+
+fn ms(since: Instant) -> u64 {
+    since.elapsed().as_millis() as u64
+}

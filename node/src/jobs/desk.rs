@@ -1,0 +1,269 @@
+//! What every part of the runner has at hand, and the few words they share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use banyan_proto::audit::Act;
+use banyan_proto::canonical::{Canonical, Digest};
+use banyan_proto::decision::Decision;
+use banyan_proto::identity::{Identity, PublicKey};
+use banyan_proto::job::{Limits, PartySpec, Plan, Spec, Stage};
+use banyan_proto::wire;
+use banyan_protocols::CATALOGUE;
+use banyan_protocols::catalogue::Protocol;
+use banyan_protocols::compute::Compute;
+use banyan_protocols::party::PartyId;
+use jiff::Timestamp;
+
+use super::attempt::AttemptId;
+use super::failure::Failure;
+use crate::admin::AdminState;
+use crate::audit::Log;
+use crate::config::{Config, Home};
+use crate::data::{Catalog, Column, DataSet, Engine, Filter, Selection, Snapshot};
+use crate::peer;
+use crate::policy::{self, Ask, ColumnFacts, DatasetFacts, LedgerView, Rules};
+
+use crate::store::{Ending, Offer, Phase, Progress, Standing, Store};
+
+/// A clock further off than this runs no jobs: validity and deadlines would be someone else's.
+const CLOCK_OFF_MAX_MS: i64 = 60_000;
+
+/// Everything an attempt needs from its node.
+pub(crate) struct Desk {
+    pub(crate) me: PartyId,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) log: Log,
+    pub(crate) engine: Engine,
+    pub(crate) peers: peer::Handle,
+    pub(crate) compute: Arc<dyn Compute>,
+    pub(crate) admin: AdminState,
+    pub(crate) clock_ahead_ms: AtomicI64,
+}
+
+impl Desk {
+    /// Puts an act on the record. What cannot be recorded is not done.
+    pub(crate) fn record(&self, act: Act, subject: Digest, outcome: impl Into<String>) -> Result<(), Failure> {
+        self.log.append("node", act, subject, &outcome.into())?;
+        Ok(())
+    }
+
+    /// The offer of a job.
+    pub(crate) fn offer(&self, job: &Digest) -> Result<Offer, Failure> {
+        let unknown = || Failure::new("unknown-job", format!("no job {} was offered to this node", job.short()));
+        self.store.offer(job)?.ok_or_else(unknown)
+    }
+
+    /// The spec of a job as it was offered, and the plan that this node derives from it.
+    pub(crate) fn job(&self, job: &Digest) -> Result<(Spec, Plan), Failure> {
+        let bytes = self.offer(job)?.spec;
+        if Digest::of(Spec::DOMAIN, &bytes) != *job {
+            return Err(Failure::new("store", format!("the spec of job {} was changed in this node's store", job.short())));
+        }
+        let spec = Spec::from_canonical(&bytes).map_err(|error| Failure::new("spec", error.to_string()))?;
+        let plan = Plan::derive(&spec, &CATALOGUE).map_err(|error| Failure::new("spec", error.to_string()))?;
+        Ok((spec, plan))
+    }
+
+    /// The key that this node has pinned for a party, or its own.
+    pub(crate) fn pinned(&self, party: &PartyId) -> Result<PublicKey, Failure> {
+        if *party == self.me {
+            return Ok(self.identity.public());
+        }
+        let unknown = || {
+            let why = format!("{party} is not pinned here: compare fingerprints, then `banyan-node peer confirm {party} …`");
+            Failure::new("unknown-peer", why)
+        };
+        Ok(self.store.pinned(party)?.ok_or_else(unknown)?.key)
+    }
+
+    /// The protocol of a stage.
+    pub(crate) fn protocol(&self, stage: &Stage) -> Result<&'static dyn Protocol, Failure> {
+        let unknown = || Failure::new("spec", format!("this build has no protocol {}", stage.protocol));
+        CATALOGUE.find(stage.protocol.as_str()).ok_or_else(unknown)
+    }
+
+    /// Jobs that wait for a person.
+    pub(crate) fn waiting_offers(&self) -> Result<Vec<Digest>, Failure> {
+        let waits = |offer: &Offer| matches!(offer.standing, Standing::Waiting { .. });
+        Ok(self.store.offers()?.iter().filter(|offer| waits(offer)).map(|offer| offer.job).collect())
+    }
+
+    /// The registered data set that the spec names for this node.
+    pub(crate) fn dataset(&self, spec: &Spec) -> Result<Arc<DataSet>, Failure> {
+        let catalog = Catalog::load(&self.home.catalog(), &self.config.data_dir(&self.home))?;
+        Ok(catalog.get(self.mine(spec)?.dataset.as_str())?.clone())
+    }
+
+    /// What the spec says of this node.
+    pub(crate) fn mine<'a>(&self, spec: &'a Spec) -> Result<&'a PartySpec, Failure> {
+        spec.party(&self.me).ok_or_else(|| Failure::new("not-a-party", format!("{} is no party of this job", self.me)))
+    }
+
+    /// Reads the keys that the spec selects here.
+    pub(crate) async fn snapshot(&self, spec: &Spec, set: &Arc<DataSet>, salt: &[u8; 32]) -> Result<Snapshot, Failure> {
+        let mine = self.mine(spec)?;
+        let selection = Selection {
+            key: mine.key.clone(),
+            filter: self.filter(spec, set)?,
+            duplicates: spec.duplicates,
+            normalise: spec.normalise,
+            rows_at_most: mine.rows_at_most,
+        };
+        let memory_mb = spec.limits.memory_mb.min(self.config.memory_mb);
+        let limits = Limits { memory_mb, ..spec.limits };
+        Ok(Snapshot::take(&self.engine, set, &selection, &limits, salt).await?)
+    }
+
+    /// Keeps the coordinator's introduction: a proposal, never a pin.
+    pub(crate) fn introduced(&self, introduction: &wire::Introduction) {
+        let (Ok(name), Ok(key)) = (PartyId::new(&introduction.name), PublicKey::from_bytes(&introduction.key)) else {
+            return tracing::warn!("the coordinator introduced something that is no party");
+        };
+        let url = Some(introduction.url.as_str()).filter(|url| !url.is_empty());
+        if name != self.me
+            && let Err(error) = self.store.introduce(&name, &key, url)
+        {
+            tracing::warn!(%error, "an introduction was not kept");
+        }
+    }
+
+    /// Notes the coordinator's clock, and warns if it is another time there.
+    pub(crate) fn set_clock(&self, ahead_ms: i64) {
+        self.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
+        self.admin.update(|snapshot| snapshot.clock_ahead_ms = Some(-ahead_ms));
+        match self.check_clock() {
+            Ok(()) => self.admin.ready("clock"),
+            Err(failure) => {
+                tracing::error!(code = failure.code, "{}", failure.detail);
+                self.admin.not_ready("clock", failure.detail);
+            }
+        }
+    }
+
+    /// Whether the clocks agree well enough to run a job.
+    pub(crate) fn check_clock(&self) -> Result<(), Failure> {
+        let ahead_ms = self.clock_ahead_ms.load(Ordering::Relaxed);
+        if ahead_ms.abs() <= CLOCK_OFF_MAX_MS {
+            return Ok(());
+        }
+        let side = if ahead_ms > 0 { "behind" } else { "ahead of" };
+        let seconds = ahead_ms.abs() / 1000;
+        let why = format!(
+            "this node's clock is {seconds} s {side} the coordinator's: no job runs until both are right (set them with chrony or ntpd)"
+        );
+        Err(Failure::new("clock", why))
+    }
+}
+
+impl Desk {
+    /// What the policy says to a job now.
+    pub(crate) fn decide(&self, spec: &Spec, plan: &Plan) -> Result<Decision, Failure> {
+        self.judge(spec, plan, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))
+    }
+
+    /// The digest of the approval on which a job may run here.
+    pub(crate) fn carrying_approval(&self, spec: &Spec, plan: &Plan) -> Result<Digest, Failure> {
+        let carrying = self.judge(spec, plan, policy::carrying_approval)?;
+        carrying.ok_or_else(|| Failure::new("approval", "the approval is gone"))
+    }
+
+    /// Gathers what the policy looks at, and asks it.
+    fn judge<T>(
+        &self,
+        spec: &Spec,
+        plan: &Plan,
+        ask: impl FnOnce(&Ask<'_>, &Rules, &LedgerView) -> T,
+    ) -> Result<T, Failure> {
+        let scenario = spec.scenario.digest();
+        let catalog = Catalog::load(&self.home.catalog(), &self.config.data_dir(&self.home))?;
+        let rules = Rules {
+            approvers: self.config.approvers.clone(),
+            required_reviews: self.config.required_reviews.clone(),
+            datasets: catalog.iter().map(|set| facts(set)).collect(),
+        };
+        let ledger = LedgerView {
+            approvals: self.store.approvals(&scenario)?,
+            reviews: self.offer(&plan.spec)?.reviews,
+            revoked: self.store.revoked(&scenario)?,
+            halted: self.store.halted()?.map(|halt| halt.reason),
+            runs_spent: self.store.runs_spent(&scenario)?,
+        };
+        let filter_columns = match catalog.get(self.mine(spec)?.dataset.as_str()) {
+            Ok(set) => self.filter(spec, set)?.map(|filter| filter.columns().map(str::to_owned).collect()),
+            Err(_) => None, // the policy says it better
+        };
+        let filter_columns: Vec<String> = filter_columns.unwrap_or_default();
+        Ok(ask(&Ask { spec, plan, me: &self.me, filter_columns: &filter_columns, spent: false }, &rules, &ledger))
+    }
+
+    fn filter(&self, spec: &Spec, set: &DataSet) -> Result<Option<Filter>, Failure> {
+        let mine = self.mine(spec)?;
+        let granted = spec.scenario.grant(&self.me, mine.dataset.as_str()).map_or(&[][..], |grant| &grant.filter);
+        Ok(mine.filter.as_ref().map(|text| Filter::parse(text, set, granted)).transpose()?)
+    }
+
+    /// Whether a running attempt may go on: revoked, expired and halted end it.
+    pub(crate) fn still_allowed(&self, spec: &Spec) -> Result<(), Failure> {
+        if let Some(halt) = self.store.halted()? {
+            return Err(Failure::new("halted", format!("everything is halted: {}", halt.reason)));
+        }
+        if self.store.revoked(&spec.scenario.digest())? {
+            return Err(Failure::new("scenario-revoked", format!("scenario {} was revoked", spec.scenario.name)));
+        }
+        if spec.scenario.valid_until.0 < Timestamp::now() {
+            return Err(Failure::new("scenario-expired", format!("scenario {} expired during the run", spec.scenario.name)));
+        }
+        Ok(())
+    }
+
+    /// Begins an attempt.
+    pub(crate) fn begin(&self, id: AttemptId) -> Result<(), Failure> {
+        Ok(self.store.begin_attempt(&id.job, id.attempt)?)
+    }
+
+    /// Notes how far an attempt is. The log has what must be proved; this is for people.
+    pub(crate) fn phase(&self, id: AttemptId, phase: Phase) {
+        if let Err(error) = self.store.set_phase(&id.job, id.attempt, phase) {
+            tracing::warn!(%error, "a phase was not noted");
+        }
+    }
+
+    /// Notes how much of an attempt is done.
+    pub(crate) fn progress(&self, id: AttemptId, progress: Progress) {
+        if let Err(error) = self.store.set_progress(&id.job, id.attempt, progress) {
+            tracing::warn!(%error, "progress was not noted");
+        }
+    }
+
+    /// Ends an attempt that released.
+    pub(crate) fn complete(&self, id: AttemptId) {
+        if let Err(error) = self.store.end_attempt(&id.job, id.attempt, &Ending::Completed) {
+            tracing::error!(%error, "the end of an attempt was not noted");
+        }
+    }
+
+    /// Ends an attempt without a result: on the record, and for this node's people.
+    pub(crate) fn fail(&self, id: AttemptId, failure: &Failure) {
+        let recorded = self.record(Act::Fail, id.job, format!("attempt {} {}", id.attempt, failure.code));
+        let ending = Ending::Failed { code: failure.code.clone(), reason: failure.detail.clone() };
+        let noted = self.store.end_attempt(&id.job, id.attempt, &ending);
+        if recorded.is_err() || noted.is_err() {
+            tracing::error!(code = failure.code, "the failure of an attempt was not recorded: is the disk full?");
+        }
+    }
+
+    /// Attempts that were going on when the node ended.
+    pub(crate) fn interrupted(&self) -> Result<Vec<AttemptId>, Failure> {
+        let interrupted = self.store.interrupted()?;
+        Ok(interrupted.iter().map(|attempt| AttemptId { job: attempt.job, attempt: attempt.attempt }).collect())
+    }
+}
+
+fn facts(set: &DataSet) -> DatasetFacts {
+    let column = |column: &Column| ColumnFacts { name: column.name.clone(), level: column.level };
+    DatasetFacts { id: set.id.clone(), columns: set.columns.iter().map(column).collect() }
+}

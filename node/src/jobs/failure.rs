@@ -1,0 +1,77 @@
+//! How an attempt ends without a result: a code that others are told, and a detail for this node's own people.
+
+use banyan_protocols::error::Error;
+
+use crate::audit::AuditError;
+use crate::data::DataError;
+use crate::store::StoreError;
+
+/// Why an attempt ended. Others are told the code; the detail names places, never values, and stays here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Stable, for the coordinator and for scripts.
+    pub(crate) code: String,
+    /// For this node's log and status.
+    pub(crate) detail: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self { code: code.into(), detail: detail.into() }
+    }
+
+    /// Time ran out.
+    pub(crate) fn deadline(deadline_s: u32) -> Self {
+        let detail = format!(
+            "the deadline of {deadline_s} seconds passed: raise limits.deadline_s in the spec, or look at the slower party"
+        );
+        Self::new("deadline", detail)
+    }
+
+    /// What the code says to those who must not see the detail.
+    pub(crate) fn public(&self) -> &'static str {
+        match self.code.as_str() {
+            "deviation" => "a party sent what the protocol does not allow",
+            "link" => "the connection between two nodes failed; the job may be tried again",
+            "deadline" => "the deadline passed",
+            "stopped" => "stopped, or the node was shut down",
+            "restarted" => "the node was restarted during the attempt; the job may be tried again",
+            "below-minimum" => "the result is below the minimum size, and was not opened",
+            "clock" => "the node's clock is off",
+            "busy" => "the node runs as many attempts as it may; the job may be tried again",
+            "disk" | "disk-full" => "the node could not write",
+            _ => "the node's people see why with `banyan-node status`",
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::Deviation { .. } => "deviation",
+            Error::Link { .. } => "link",
+            Error::Input(_) => "input",
+            Error::Cancelled => "stopped",
+            Error::Bug(_) => "bug",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new("store", error.to_string())
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        Self::new("log", error.to_string())
+    }
+}

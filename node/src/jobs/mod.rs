@@ -1,0 +1,329 @@
+//! The runner of jobs: offers become decisions, decisions admissions, admissions attempts, attempts results. It hears
+//! the coordinator and the people of this node, and believes only the people.
+
+mod admit;
+mod attempt;
+mod desk;
+mod failure;
+mod line;
+mod release;
+mod result;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use banyan_proto::canonical::{Canonical, Digest};
+use banyan_proto::evidence::RunMetrics;
+use banyan_proto::job::Spec;
+use banyan_proto::wire::{self, instruction, report};
+use banyan_protocols::session::Meter;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+pub(crate) use self::desk::Desk;
+pub(crate) use self::line::{Greeting, keep, told};
+
+use self::attempt::{AttemptId, Prepared};
+use self::failure::Failure;
+use self::line::{Heard, Line};
+use crate::store::{Phase, Progress};
+
+/// Attempts that run at once: each may use the spec's memory.
+const ATTEMPTS_MAX: usize = 4;
+/// How often the store is asked whether people changed something: a halt takes effect within this time.
+const POLL: Duration = Duration::from_millis(100);
+/// How often a running attempt tells how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// The runner.
+pub(crate) struct Jobs {
+    desk: Arc<Desk>,
+    line: Line,
+    running: BTreeMap<AttemptId, Running>,
+    tasks: JoinSet<(AttemptId, Result<RunMetrics, Failure>)>,
+}
+
+/// An attempt under way, as the runner holds it.
+struct Running {
+    spec: Spec,
+    go: Option<oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<Failure>>,
+}
+
+impl Jobs {
+    /// A runner that hears `line`.
+    pub(crate) fn new(desk: Arc<Desk>, line: Line) -> Self {
+        Self { desk, line, running: BTreeMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Runs until told to stop; then ends what is under way, cleanly.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        let mut restarted = self.fail_interrupted()?;
+        let mut poll = tokio::time::interval(POLL);
+        let mut seen = self.desk.store.change_counter()?;
+        loop {
+            tokio::select! {
+                heard = self.line.heard.recv() => match heard {
+                    Some(Heard::Up { clock_ahead_ms }) => {
+                        self.desk.admin.ready("coordinator");
+                        self.desk.set_clock(clock_ahead_ms);
+                        for id in std::mem::take(&mut restarted) {
+                            self.say_failed(id, &Failure::new("restarted", "")).await;
+                        }
+                    }
+                    Some(Heard::Down) => self.desk.admin.not_ready("coordinator", "the line is down, dialling again"),
+                    Some(Heard::Instruction(body)) => self.obey(body).await,
+                    None => break,
+                },
+                _ = poll.tick() => {
+                    let now = self.desk.store.change_counter()?;
+                    if now != seen {
+                        seen = now;
+                        self.reconsider().await;
+                    }
+                    self.stop_what_is_no_longer_allowed();
+                }
+                Some(done) = self.tasks.join_next() => {
+                    if let Ok((id, outcome)) = done {
+                        self.finish(id, outcome).await;
+                    }
+                }
+                () = told(&mut stop) => break,
+            }
+        }
+        self.shut_down().await;
+        Ok(())
+    }
+
+    async fn obey(&mut self, body: instruction::Body) {
+        match body {
+            instruction::Body::Offer(offer) => {
+                let job = self.desk.offered(&offer);
+                match job {
+                    Ok(job) => self.consider(job).await,
+                    Err(failure) => tracing::warn!(code = failure.code, detail = failure.detail, "an offer was refused"),
+                }
+            }
+            instruction::Body::Prepare(prepare) => self.prepare(prepare).await,
+            instruction::Body::Run(run) => {
+                let id = attempt_id(&run.job, run.attempt);
+                let go = id.and_then(|id| self.running.get_mut(&id)).and_then(|running| running.go.take());
+                if let Some(go) = go {
+                    let _ = go.send(());
+                }
+            }
+            instruction::Body::Stop(stop) => {
+                if let Some(id) = attempt_id(&stop.job, stop.attempt) {
+                    let failure = Failure::new("stopped", format!("the coordinator said stop: {}", stop.reason));
+                    self.stop(id, failure);
+                }
+            }
+            instruction::Body::Introduction(introduction) => self.desk.introduced(&introduction),
+            instruction::Body::Welcome(_) => {}
+        }
+    }
+
+    /// Decides on every offer that waits, after people changed something.
+    async fn reconsider(&mut self) {
+        match self.desk.waiting_offers() {
+            Ok(jobs) => {
+                for job in jobs {
+                    self.consider(job).await;
+                }
+            }
+            Err(failure) => tracing::error!(detail = failure.detail, "the store cannot be read"),
+        }
+    }
+
+    async fn consider(&mut self, job: Digest) {
+        let verdict = self.desk.consider(&job);
+        let answer = match verdict {
+            Ok(answer) => answer,
+            Err(failure) => {
+                // what cannot be decided is denied
+                if let Err(error) = self.desk.refuse(&job, &failure) {
+                    tracing::error!(code = error.code, detail = error.detail, "a refusal was not kept");
+                }
+                wire::verdict::Answer::Refusal(wire::Refusal { code: failure.code, detail: String::new() })
+            }
+        };
+        self.say(report::Body::Verdict(wire::Verdict { job: job.0.to_vec().into(), answer: Some(answer) })).await;
+    }
+
+    async fn prepare(&mut self, prepare: wire::Prepare) {
+        let Some(id) = attempt_id(&prepare.job, prepare.attempt) else { return };
+        if self.running.contains_key(&id) {
+            return;
+        }
+        let (spec, _) = match self.desk.job(&id.job) {
+            Ok(job) => job,
+            Err(failure) => return self.say_failed(id, &failure).await,
+        };
+        if self.running.len() >= ATTEMPTS_MAX {
+            let failure = Failure::new("busy", format!("{ATTEMPTS_MAX} attempts are under way: try again later"));
+            return self.say_failed(id, &failure).await;
+        }
+        if let Err(failure) = self.desk.begin(id) {
+            return self.say_failed(id, &failure).await;
+        }
+        let (go, going) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
+                let admissions = prepare.admissions.iter().map(|bytes| bytes.to_vec()).collect();
+        let task = one_attempt(self.desk.clone(), id, admissions, going, self.line.reports.clone());
+        let deadline_s = spec.limits.deadline_s;
+        self.running.insert(id, Running { spec, go: Some(go), stop: Some(stop) });
+        self.tasks.spawn(async move {
+            let outcome = tokio::select! {
+                outcome = task => outcome,
+                failure = stopped => Err(failure.unwrap_or_else(|_| Failure::new("stopped", "the node stopped"))),
+                () = tokio::time::sleep(Duration::from_secs(deadline_s.into())) => Err(Failure::deadline(deadline_s)),
+            };
+            (id, outcome)
+        });
+    }
+
+    fn stop(&mut self, id: AttemptId, failure: Failure) {
+        if let Some(stop) = self.running.get_mut(&id).and_then(|running| running.stop.take()) {
+            let _ = stop.send(failure);
+        }
+    }
+
+    /// Authorisations end while jobs run: revoked, expired, halted.
+    fn stop_what_is_no_longer_allowed(&mut self) {
+        let ended: Vec<(AttemptId, Failure)> = self
+            .running
+            .iter()
+            .filter_map(|(id, running)| Some((*id, self.desk.still_allowed(&running.spec).err()?)))
+            .collect();
+        for (id, failure) in ended {
+            self.stop(id, failure);
+        }
+    }
+
+    async fn finish(&mut self, id: AttemptId, outcome: Result<RunMetrics, Failure>) {
+        self.running.remove(&id);
+        match outcome {
+            Ok(metrics) => {
+                self.desk.complete(id);
+                let receipt = self.desk.log.checkpoint().map(|signed| signed.to_bytes()).unwrap_or_default();
+                tracing::info!(job = %id.job.short(), attempt = id.attempt, "released");
+                self.say(report::Body::Ended(wire::Ended {
+                    job: id.job.0.to_vec().into(),
+                    attempt: id.attempt,
+                    ok: true,
+                    code: String::new(),
+                    detail: String::new(),
+                    receipt: receipt.into(),
+                    metrics: metrics.to_bytes().into(),
+                }))
+                .await;
+            }
+            Err(failure) => {
+                self.desk.fail(id, &failure);
+                tracing::warn!(job = %id.job.short(), attempt = id.attempt, code = failure.code, detail = failure.detail, "failed");
+                self.say_failed(id, &failure).await;
+            }
+        }
+    }
+
+    async fn say_failed(&self, id: AttemptId, failure: &Failure) {
+        self.say(report::Body::Ended(wire::Ended {
+            job: id.job.0.to_vec().into(),
+            attempt: id.attempt,
+            ok: false,
+            code: failure.code.clone(),
+            detail: failure.public().into(),
+            ..wire::Ended::default()
+        }))
+        .await;
+    }
+
+    async fn say(&self, body: report::Body) {
+        if self.line.reports.try_send(body).is_err() {
+            tracing::warn!("the line to the coordinator is full or gone: a report was dropped");
+        }
+    }
+
+    /// Attempts that a crash cut off are failed cleanly, before anything else.
+    fn fail_interrupted(&self) -> Result<Vec<AttemptId>, Failure> {
+        let interrupted = self.desk.interrupted()?;
+        for id in &interrupted {
+            self.desk.fail(*id, &Failure::new("restarted", "the node was restarted during the attempt: propose the job again"));
+        }
+        Ok(interrupted)
+    }
+
+    async fn shut_down(&mut self) {
+        let ids: Vec<AttemptId> = self.running.keys().copied().collect();
+        for id in ids {
+            self.stop(id, Failure::new("stopped", "the node was shut down during the attempt"));
+        }
+        while let Some(done) = self.tasks.join_next().await {
+            if let Ok((id, outcome)) = done {
+                self.finish(id, outcome).await;
+            }
+        }
+    }
+}
+
+/// Prepare, wait for the others, run, hold, release; each phase is told to the coordinator.
+async fn one_attempt(
+    desk: Arc<Desk>,
+    id: AttemptId,
+    admissions: Vec<Vec<u8>>,
+    go: oneshot::Receiver<()>,
+    reports: mpsc::Sender<report::Body>,
+) -> Result<RunMetrics, Failure> {
+    let phase = |phase: Phase| {
+        desk.phase(id, phase);
+        let _ = reports.try_send(report::Body::Phase(wire::Phase {
+            job: id.job.0.to_vec().into(),
+            attempt: id.attempt,
+            phase: phase.as_str().into(),
+        }));
+    };
+    let cpu_before = crate::usage::now().cpu_ms;
+    let prepared = Prepared::prepare(&desk, id, &admissions).await?;
+    phase(Phase::Prepared);
+    go.await.map_err(|_| Failure::new("stopped", "the node stopped"))?;
+    phase(Phase::Running);
+    let (tell, mut progress) = watch::channel::<Option<(Arc<Meter>, u64)>>(None);
+    let held = {
+        let run = prepared.run(&desk, |meter, total| {
+            let _ = tell.send(Some((meter, total)));
+        });
+        tokio::pin!(run);
+        let mut tick = tokio::time::interval(PROGRESS_EVERY);
+        loop {
+            tokio::select! {
+                held = &mut run => break held?,
+                _ = tick.tick() => {
+                    let now = progress.borrow_and_update().clone();
+                    if let Some((meter, total)) = now {
+                        tell_progress(&desk, id, &meter, total, &reports);
+                    }
+                }
+            }
+        }
+    };
+    if let Some((meter, total)) = progress.borrow_and_update().clone() {
+        tell_progress(&desk, id, &meter, total, &reports);
+    }
+    phase(Phase::Held);
+    let metrics = held.release(&desk, cpu_before).await?;
+    phase(Phase::Released);
+    Ok(metrics)
+}
+
+fn tell_progress(desk: &Desk, id: AttemptId, meter: &Meter, total: u64, reports: &mpsc::Sender<report::Body>) {
+    let (done, bytes_out) = (meter.group_ops(), meter.bytes_out());
+    desk.progress(id, Progress { done, total, bytes: bytes_out });
+    let job = id.job.0.to_vec().into();
+    let _ = reports.try_send(report::Body::Progress(wire::Progress { job, attempt: id.attempt, done, total, bytes_out }));
+}
+
+fn attempt_id(job: &[u8], attempt: u32) -> Option<AttemptId> {
+    Some(AttemptId { job: Digest::try_from(job).ok()?, attempt })
+}
+
