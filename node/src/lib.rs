@@ -1,7 +1,9 @@
 //! The node that a data source or developer hosts over its own tables.
 
+pub mod audit;
 pub mod config;
 pub mod disk;
 pub mod keys;
 pub mod peer;
+pub mod policy;
 pub mod store;

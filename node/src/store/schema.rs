@@ -1,7 +1,7 @@
 //! The tables, their version, and how the file is opened.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -13,6 +13,8 @@ const APPLICATION_ID: i64 = 0x424e_594e;
 const VERSION: i64 = 1;
 /// How long a writer waits for another: commits take milliseconds, a slow disk a second.
 const BUSY: Duration = Duration::from_secs(10);
+/// How long an opener sleeps before it tries again.
+const RETRY: Duration = Duration::from_millis(20);
 
 const TABLES: &str = "
 CREATE TABLE peers (
@@ -61,7 +63,14 @@ CREATE TABLE receipts (
 
 /// Opens or makes the database, checks that it is sound and of this version.
 pub(super) fn open(file: &Path) -> Result<Connection> {
-    connect(file).map_err(|error| error.in_file(file))
+    let until = Instant::now() + BUSY;
+    loop {
+        // while another process turns a fresh file to write-ahead logging, the database does not wait by itself
+        match connect(file).map_err(|error| error.in_file(file)) {
+            Err(StoreError::Busy { .. }) if Instant::now() < until => std::thread::sleep(RETRY),
+            opened => return opened,
+        }
+    }
 }
 
 fn connect(file: &Path) -> Result<Connection> {

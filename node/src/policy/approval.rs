@@ -1,0 +1,111 @@
+//! Whose signatures carry the scenario: the required reviews, then an approver of this node.
+
+use banyan_proto::canonical::{Canonical, Digest};
+use banyan_proto::decision::RuleId;
+use banyan_proto::grant::{Approval, Chain, ChainError, Reviewer};
+use banyan_proto::identity::Signed;
+
+use super::{Ask, LedgerView, Rules, rule};
+
+/// What people's signatures amount to.
+pub(super) struct Consent {
+    /// What stands against it.
+    pub(super) denials: Vec<RuleId>,
+    /// What stands for it.
+    pub(super) word: Word,
+}
+
+/// What stands for a scenario.
+pub(super) enum Word {
+    /// Somebody has to speak first.
+    Missing(Reviewer, RuleId),
+    /// The approval of this node's approver, after every required review.
+    Approved(Signed<Approval>),
+}
+
+impl Consent {
+    /// Reads and verifies every signature on the scenario of the job.
+    pub(super) fn read(ask: &Ask<'_>, rules: &Rules, ledger: &LedgerView) -> Self {
+        let scenario = ask.spec.scenario.digest();
+        let mut denials = Vec::new();
+        let head = reviews(&scenario, rules, ledger, &mut denials);
+        let word = approvals(ask, &scenario, head.as_ref().ok().copied().flatten(), rules, ledger, &mut denials);
+        let word = head.map_or_else(|(reviewer, because)| Word::Missing(reviewer, because), |_| word);
+        Self { denials, word }
+    }
+}
+
+type Head = Result<Option<Digest>, (Reviewer, RuleId)>;
+
+/// What this node's own approval must follow: the last of the required reviews; or who is missing. Reviews by other keys
+/// than the required ones are not this node's concern.
+fn reviews(scenario: &Digest, rules: &Rules, ledger: &LedgerView, denials: &mut Vec<RuleId>) -> Head {
+    let concerns = |review: &&Signed<Approval>| rules.required_reviews.iter().any(|r| r.key == review.signer());
+    let reviews: Vec<_> = ledger.reviews.iter().filter(concerns).cloned().collect();
+    let error = match Chain::new(reviews).verify(scenario, &rules.required_reviews) {
+        Ok(head) => return Ok(head),
+        Err(error) => error,
+    };
+    match error {
+        ChainError::Missing(reviewer) => {
+            let reason = format!("{error}; the operator passes it on when it is signed");
+            return Err((reviewer, RuleId::new(rule::REVIEW_MISSING, reason)));
+        }
+        ChainError::Denied(_) => {
+            denials.push(RuleId::new(rule::REVIEW_DENIED, format!("{error}; propose a new scenario")));
+        }
+        ChainError::Signature { .. } | ChainError::Subject { .. } | ChainError::Order { .. } => {
+            let reason = format!("{error}; ask the operator for the reviews as they were signed");
+            denials.push(RuleId::new(rule::REVIEW_CHANGED, reason));
+        }
+    }
+    Ok(None)
+}
+
+/// The first word of an approver that carries the scenario; or why none does.
+fn approvals(
+    ask: &Ask<'_>,
+    scenario: &Digest,
+    head: Option<Digest>,
+    rules: &Rules,
+    ledger: &LedgerView,
+    denials: &mut Vec<RuleId>,
+) -> Word {
+    let mut carrying = None;
+    let mut why = match rules.approvers.is_empty() {
+        true => "config.toml names no approvers; `banyan-node init` makes one".to_owned(),
+        false => "read it with `banyan-node inbox`, then `banyan-node approve` or `deny`".to_owned(),
+    };
+    for signed in &ledger.approvals {
+        let by = signed.signer().fingerprint();
+        let word = match signed.verify(&signed.signer()) {
+            Ok(word) => word,
+            Err(error) => {
+                let reason = format!("an approval in this node's store does not hold: {error}; put back a backup");
+                denials.push(RuleId::new(rule::APPROVAL_CHANGED, reason));
+                continue;
+            }
+        };
+        if word.scenario != *scenario {
+            continue;
+        }
+        // a no counts even if its key is no approver any more: taking a key away must not turn a no into a yes
+        if !word.approved {
+            let reason = format!("{by} denied scenario {}, for good; propose a new one", ask.spec.scenario.name);
+            denials.push(RuleId::new(rule::APPROVAL_DENIED, reason));
+        } else if !rules.approvers.contains(&signed.signer()) {
+            why = format!("{by} approved it, but is no approver in config.toml");
+        } else if word.reviewer != Reviewer::Source || word.party.as_ref() != Some(ask.me) {
+            why = format!("{by} approved it, but not for {}", ask.me);
+        } else if word.after != head {
+            why = format!("{by} approved it before the reviews stood, or they changed since; approve it again");
+        } else {
+            carrying = carrying.or(Some(signed));
+        }
+    }
+    let needed = || {
+        let reason = format!("an approver of {} must decide on scenario {}: {why}", ask.me, ask.spec.scenario.name);
+        Word::Missing(Reviewer::Source, RuleId::new(rule::APPROVAL_NEEDED, reason))
+    };
+    carrying.cloned().map_or_else(needed, Word::Approved)
+}
