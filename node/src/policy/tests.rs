@@ -63,6 +63,9 @@ struct Case {
     approver: Identity,
 }
 
+/// What spoils a case.
+type Change = fn(&mut Case);
+
 impl Case {
     fn new() -> Self {
         let spec = Spec::from_toml(JOB).unwrap();
@@ -94,6 +97,11 @@ impl Case {
         let mut case = Self::new();
         change(&mut case);
         case
+    }
+
+    /// The same people and data, for another job.
+    fn new_like(other: &Self) -> Self {
+        Self { rules: other.rules.clone(), ledger: other.ledger.clone(), ..Self::new() }
     }
 
     fn decide(&self) -> Decision {
@@ -169,7 +177,6 @@ fn what_was_approved_is_allowed_with_its_obligations() {
 
 #[test]
 fn every_rule_denies_with_its_reason() {
-    type Change = fn(&mut Case);
     let cases: [(&str, Change, &str); 19] = [
         (rule::HALTED, |c| c.ledger.halted = Some("risk".into()), "everything is halted here: risk; `banyan-node halt"),
         (rule::NOT_A_PARTY, |c| c.me = party("tax"), "tax is no party of job common-customers"),
@@ -265,12 +272,12 @@ fn the_first_and_the_last_moment_are_valid() {
 
 #[test]
 fn people_are_asked_in_their_order() {
-    let ask = |change: fn(&mut Case)| Case::spoilt(change).asked();
+    let ask = |change: Change| Case::spoilt(change).asked();
     let (reviewer, name, _) = ask(|c| c.ledger.reviews.clear());
     assert_eq!((reviewer, name.as_str()), (Reviewer::Operator, rule::REVIEW_MISSING));
     let (reviewer, name, _) = ask(|c| c.ledger.reviews.truncate(1));
     assert_eq!((reviewer, name.as_str()), (Reviewer::Authority, rule::REVIEW_MISSING));
-    let reasons: [(fn(&mut Case), &str); 6] = [
+    let reasons: [(Change, &str); 6] = [
         (|c| c.ledger.approvals.clear(), "read it with `banyan-node inbox`"),
         (|c| (c.ledger.approvals, c.rules.approvers) = (vec![], vec![]), "config.toml names no approvers"),
         (|c| c.rules.approvers = vec![key().public()], "but is no approver in config.toml"),
@@ -353,13 +360,6 @@ fn a_scenario_with_any_changed_field_is_not_what_was_approved() {
     for scenario in scenarios {
         let case = Case { spec: Spec { scenario, ..case.spec.clone() }, ..Case::new_like(&case) };
         assert!(!case.allows(), "{:?}", case.spec.scenario);
-    }
-}
-
-impl Case {
-    /// The same people and data, for another job.
-    fn new_like(other: &Self) -> Self {
-        Self { rules: other.rules.clone(), ledger: other.ledger.clone(), ..Self::new() }
     }
 }
 
