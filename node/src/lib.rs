@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod data;
 pub mod disk;
 pub mod keys;
 pub mod peer;

@@ -1,0 +1,39 @@
+//! The node's data: a catalogue of registered files, the local engine over them, the key snapshot a job computes on,
+//! and the result file it leaves.
+//!
+//! The order of a job: [`Catalog::get`] by id, [`Filter::parse`] against the grant, [`Snapshot::take`] under the job's
+//! limits, the protocol over [`Snapshot::items`], then [`write_rows`] or [`write_count`] and, once everybody signed,
+//! [`Held::release`]. Nothing here knows cryptography beyond a hash, or the network.
+
+mod atomic;
+mod catalog;
+mod catalog_toml;
+mod csv;
+mod encoding;
+mod engine;
+mod error;
+mod filter;
+mod fingerprint;
+mod near;
+mod normalise;
+mod output;
+mod parquet;
+mod scan;
+mod seen;
+mod snapshot;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+pub use atomic::{AtomicFile, Held, remove_partials};
+pub use catalog::{Catalog, Column, DataSet, FileFormat, Kind, LEVEL_HIDDEN};
+pub use encoding::Encoding;
+pub use engine::{Engine, Session};
+pub use error::DataError;
+pub use filter::Filter;
+pub use fingerprint::Fingerprint;
+pub use normalise::{join_part, normalise};
+pub use output::{Wanted, write_count, write_rows};
+pub use scan::{ScanOptions, scan};
+pub use snapshot::{Pinned, Selection, Snapshot};

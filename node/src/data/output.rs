@@ -1,0 +1,260 @@
+//! The result file: the receiver's own granted columns for the rows in the result, in file order, or their number.
+//! Written whole under a temporary name; nobody sees it before [`Held::release`].
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use banyan_proto::job::Format;
+use banyan_protocols::items::Rows;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type,
+};
+use datafusion::parquet::arrow::ArrowWriter;
+
+use super::atomic::{AtomicFile, Held};
+use super::catalog::{DataSet, LEVEL_HIDDEN};
+use super::error::DataError;
+use super::snapshot::{Pinned, blocking};
+use super::source;
+
+/// What the result file has, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Columns of this party's own data set, in this order. None may have level 3 or 4.
+    pub columns: Vec<String>,
+    /// CSV or Parquet.
+    pub format: Format,
+    /// The file, in a directory that exists.
+    pub path: PathBuf,
+}
+
+/// Writes the rows at `positions` of the snapshot. Fails where the file's content is no longer what was pinned.
+///
+/// CSV is UTF-8, comma-separated, LF, with a header. A text cell that starts with `=`, `+`, `-`, `@`, a tab or a
+/// carriage return gets an apostrophe in front, since spreadsheets would run it as a formula; numbers and dates are
+/// written as they are. Parquet cells are never changed.
+pub async fn write_rows(
+    set: &Arc<DataSet>,
+    pinned: &Pinned,
+    positions: &Rows,
+    wanted: &Wanted,
+) -> Result<Held, DataError> {
+    let columns = columns(set, &wanted.columns)?;
+    let rows = pinned.source_rows(positions);
+    let (set, pinned, wanted) = (Arc::clone(set), pinned.fingerprint().clone(), wanted.clone());
+    blocking("writing the result", move || {
+        let before = pinned.again(&set)?;
+        let schema = Arc::new(set.schema().project(&columns).map_err(|e| DataError::engine("writing", 0, e.into()))?);
+        let mut table = Table::create(&wanted.path, wanted.format, schema)?;
+        copy(&set, &columns, &rows, &mut table)?;
+        before.still(&set, &set.path()?)?;
+        table.finish()
+    })
+    .await
+}
+
+/// Writes a table of one row: `count`.
+pub fn write_count(count: u64, format: Format, path: &Path) -> Result<Held, DataError> {
+    let schema = Arc::new(Schema::new(vec![Field::new("count", DataType::Int64, false)]));
+    let mut table = Table::create(path, format, Arc::clone(&schema))?;
+    let count = Arc::new(Int64Array::from(vec![i64::try_from(count).unwrap_or(i64::MAX)])) as ArrayRef;
+    table.write(&RecordBatch::try_new(schema, vec![count]).map_err(|e| DataError::engine("writing", 0, e.into()))?)?;
+    table.finish()
+}
+
+fn columns(set: &DataSet, names: &[String]) -> Result<Vec<usize>, DataError> {
+    let place = |name: &String| match set.column(name)? {
+        column if column.level >= LEVEL_HIDDEN => {
+            Err(DataError::Level { set: set.id.to_string(), column: name.clone(), level: column.level })
+        }
+        _ => set.index(name),
+    };
+    names.iter().map(place).collect()
+}
+
+/// Copies the rows whose positions are in `rows`, ascending.
+fn copy(set: &DataSet, columns: &[usize], rows: &[u64], table: &mut Table) -> Result<(), DataError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut left = rows;
+    let mut failed = None;
+    let position = set.columns.len();
+    let wanted: Vec<usize> = columns.iter().copied().chain([position]).collect();
+    source::read(set, &wanted, &mut |batch| {
+        let positions = batch.column(columns.len()).as_primitive::<UInt64Type>();
+        let mask: BooleanArray = positions.values().iter().map(|at| Some(take(&mut left, *at))).collect();
+        let shape: Vec<usize> = (0..columns.len()).collect();
+        let picked = batch.project(&shape).and_then(|batch| filter_record_batch(&batch, &mask));
+        let written =
+            picked.map_err(|e| DataError::engine("writing", 0, e.into())).and_then(|batch| table.write(&batch));
+        failed = written.err();
+        failed.is_none() && !left.is_empty()
+    })?;
+    match failed {
+        Some(error) => Err(error),
+        None if left.is_empty() => Ok(()),
+        None => Err(DataError::Changed { file: set.file.clone() }),
+    }
+}
+
+fn take(left: &mut &[u64], at: u64) -> bool {
+    match left.split_first() {
+        Some((first, rest)) if *first == at => {
+            *left = rest;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// A table file being written.
+enum Table {
+    Csv { out: BufWriter<AtomicFile>, name: String },
+    Parquet { out: Box<ArrowWriter<AtomicFile>>, name: String },
+}
+
+impl Table {
+    fn create(path: &Path, format: Format, schema: SchemaRef) -> Result<Self, DataError> {
+        Self::over(AtomicFile::create(path)?, path.display().to_string(), format, schema)
+    }
+
+    fn over(file: AtomicFile, name: String, format: Format, schema: SchemaRef) -> Result<Self, DataError> {
+        match format {
+            Format::Csv => {
+                let mut out = BufWriter::new(file);
+                let header: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                write_line(&mut out, header.into_iter().map(Cell::Text)).map_err(|e| DataError::io(&name, e))?;
+                Ok(Self::Csv { out, name })
+            }
+            Format::Parquet => {
+                let out = ArrowWriter::try_new(file, schema, None);
+                let out = out.map_err(|_| DataError::Engine { what: name.clone(), class: "starting parquet" })?;
+                Ok(Self::Parquet { out: Box::new(out), name })
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), DataError> {
+        match self {
+            Self::Csv { out, name } => (0..batch.num_rows())
+                .try_for_each(|row| write_line(out, batch.columns().iter().map(|column| cell(column, row))))
+                .map_err(|error| DataError::io(&*name, error)),
+            Self::Parquet { out, name } => {
+                let done = out.write(batch);
+                done.map_err(|_| parquet_failure(out.inner(), name))
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Held, DataError> {
+        match self {
+            Self::Csv { out, name } => {
+                out.into_inner().map_err(|error| DataError::io(name, error.into_error()))?.finish()
+            }
+            Self::Parquet { mut out, name } => {
+                let done = out.finish();
+                done.map_err(|_| parquet_failure(out.inner(), &name))?;
+                out.into_inner().map_err(|_| DataError::Engine { what: name, class: "closing parquet" })?.finish()
+            }
+        }
+    }
+}
+
+/// The parquet writer keeps the text of an I/O error and loses its kind; the file remembers it.
+fn parquet_failure(file: &AtomicFile, name: &str) -> DataError {
+    match file.failure() {
+        Some(kind) => DataError::io(name, io::Error::from(kind)),
+        None => DataError::Engine { what: name.into(), class: "writing parquet" },
+    }
+}
+
+/// One CSV cell.
+enum Cell<'a> {
+    Text(&'a str),
+    Plain(String),
+    Null,
+}
+
+fn cell(column: &ArrayRef, row: usize) -> Cell<'_> {
+    if column.is_null(row) {
+        return Cell::Null;
+    }
+    match column.data_type() {
+        DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row)),
+        DataType::Int64 => Cell::Plain(column.as_primitive::<Int64Type>().value(row).to_string()),
+        DataType::Float64 => Cell::Plain(column.as_primitive::<Float64Type>().value(row).to_string()),
+        DataType::Date32 => {
+            let date = column.as_primitive::<Date32Type>().value_as_date(row);
+            Cell::Plain(date.map(|date| date.to_string()).unwrap_or_default())
+        }
+        _ => Cell::Null,
+    }
+}
+
+fn write_line<'a>(out: &mut impl Write, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
+    for (at, cell) in cells.enumerate() {
+        if at > 0 {
+            out.write_all(b",")?;
+        }
+        match cell {
+            Cell::Null => {}
+            Cell::Plain(number) => out.write_all(number.as_bytes())?,
+            Cell::Text(text) => write_text(out, text)?,
+        }
+    }
+    out.write_all(b"\n")
+}
+
+fn write_text(out: &mut impl Write, text: &str) -> io::Result<()> {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    if text.contains([',', '"', '\n', '\r']) {
+        write!(out, "\"{guard}{}\"", text.replace('"', "\"\""))
+    } else {
+        write!(out, "{guard}{text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_disarmed_in_text_and_numbers_left_alone() {
+        let mut out = Vec::new();
+        let texts = ["=1+1", "+86", "-x", "@SUM(A1)", "\tx", "\rx", "a=b", "a,\"b\"", "", "张三"];
+        let cells = texts.into_iter().map(Cell::Text).chain([Cell::Plain("-5".into()), Cell::Null]);
+        write_line(&mut out, cells).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "'=1+1,'+86,'-x,'@SUM(A1),'\tx,\"'\rx\",a=b,\"a,\"\"b\"\"\",,张三,-5,\n"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_says_so_in_both_formats() {
+        for format in [Format::Csv, Format::Parquet] {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("result");
+            let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
+            let file = AtomicFile::over_full_device(&path);
+            let fill = || {
+                let mut table = Table::over(file, "result".into(), format, Arc::clone(&schema))?;
+                let ids: ArrayRef = Arc::new(
+                    (0..20_000).map(|i| Some(format!("{i:018}"))).collect::<datafusion::arrow::array::StringArray>(),
+                );
+                table.write(&RecordBatch::try_new(Arc::clone(&schema), vec![ids]).unwrap())?;
+                table.finish()
+            };
+            assert_eq!(
+                fill().unwrap_err().to_string(),
+                "disk full while writing result: nothing was left behind; free some space and start the job again",
+                "{format:?}"
+            );
+            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "no partial output");
+        }
+    }
+}
