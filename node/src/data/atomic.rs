@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -20,7 +21,7 @@ pub struct AtomicFile {
     path: PathBuf,
     hash: Sha256,
     written: u64,
-    failed: Option<io::ErrorKind>,
+    failed: Arc<OnceLock<io::ErrorKind>>,
 }
 
 impl AtomicFile {
@@ -35,7 +36,7 @@ impl AtomicFile {
             .mode(0o600)
             .open(&partial)
             .map_err(|error| DataError::io(format!("creating {}", path.display()), error))?;
-        Ok(Self { file, partial, path: path.into(), hash: Sha256::new(), written: 0, failed: None })
+        Ok(Self { file, partial, path: path.into(), hash: Sha256::new(), written: 0, failed: Arc::default() })
     }
 
     /// Puts the content on disk, still under its temporary name.
@@ -52,15 +53,17 @@ impl AtomicFile {
         file
     }
 
-    /// What went wrong while writing, where a library in between lost the kind of it.
-    pub(crate) fn failure(&self) -> Option<io::ErrorKind> {
-        self.failed
+    /// What goes wrong while writing, for where a library in between loses the kind of it.
+    pub(crate) fn failure(&self) -> Arc<OnceLock<io::ErrorKind>> {
+        Arc::clone(&self.failed)
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes).inspect_err(|error| self.failed = Some(error.kind()))?;
+        let written = self.file.write(bytes).inspect_err(|error| {
+            self.failed.get_or_init(|| error.kind());
+        })?;
         self.hash.update(&bytes[..written]);
         self.written += written as u64;
         Ok(written)

@@ -65,7 +65,11 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(|error| DataError::engine("starting the engine", limit_mb, error))?;
-        Ok(Session { context: SessionContext::new_with_config_rt(config(), runtime), limit_mb })
+        let mut config = config();
+        // what a sort keeps back to merge its spills, a quarter of the pool where the default of 10 MiB is more
+        let merge = &mut config.options_mut().execution.sort_spill_reservation_bytes;
+        *merge = (*merge).min(pool / 4);
+        Ok(Session { context: SessionContext::new_with_config_rt(config, runtime), limit_mb })
     }
 }
 

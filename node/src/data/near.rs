@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn near_names_come_first_and_far_ones_not_at_all() {
-        assert_eq!(near("AGEE", ["id", "AGE", "age", "PAGES"].into_iter()), ["AGE", "age"]);
+        assert_eq!(near("AGEE", ["id", "PAGES", "AGE", "age", "PACKAGES"].into_iter()), ["AGE", "age", "PAGES"]);
         assert!(near("zz", ["id", "AGE"].into_iter()).is_empty());
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(hint("x", std::iter::empty()), "there is none");

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use banyan_proto::job::Format;
 use banyan_protocols::items::Rows;
@@ -113,8 +113,16 @@ fn take(left: &mut &[u64], at: u64) -> bool {
 
 /// A table file being written.
 enum Table {
-    Csv { out: BufWriter<AtomicFile>, name: String },
-    Parquet { out: Box<ArrowWriter<AtomicFile>>, name: String },
+    Csv {
+        out: BufWriter<AtomicFile>,
+        name: String,
+    },
+    /// The parquet writer keeps the text of an I/O error and loses its kind; the file remembers it.
+    Parquet {
+        out: Box<ArrowWriter<AtomicFile>>,
+        name: String,
+        failure: Arc<OnceLock<io::ErrorKind>>,
+    },
 }
 
 impl Table {
@@ -131,9 +139,10 @@ impl Table {
                 Ok(Self::Csv { out, name })
             }
             Format::Parquet => {
+                let failure = file.failure();
                 let out = ArrowWriter::try_new(file, schema, None);
                 let out = out.map_err(|_| DataError::Engine { what: name.clone(), class: "starting parquet" })?;
-                Ok(Self::Parquet { out: Box::new(out), name })
+                Ok(Self::Parquet { out: Box::new(out), name, failure })
             }
         }
     }
@@ -143,10 +152,7 @@ impl Table {
             Self::Csv { out, name } => (0..batch.num_rows())
                 .try_for_each(|row| write_line(out, batch.columns().iter().map(|column| cell(column, row))))
                 .map_err(|error| DataError::io(&*name, error)),
-            Self::Parquet { out, name } => {
-                let done = out.write(batch);
-                done.map_err(|_| parquet_failure(out.inner(), name))
-            }
+            Self::Parquet { out, name, failure } => out.write(batch).map_err(|_| parquet_failure(failure, name)),
         }
     }
 
@@ -155,19 +161,16 @@ impl Table {
             Self::Csv { out, name } => {
                 out.into_inner().map_err(|error| DataError::io(name, error.into_error()))?.finish()
             }
-            Self::Parquet { mut out, name } => {
-                let done = out.finish();
-                done.map_err(|_| parquet_failure(out.inner(), &name))?;
-                out.into_inner().map_err(|_| DataError::Engine { what: name, class: "closing parquet" })?.finish()
+            Self::Parquet { out, name, failure } => {
+                out.into_inner().map_err(|_| parquet_failure(&failure, &name))?.finish()
             }
         }
     }
 }
 
-/// The parquet writer keeps the text of an I/O error and loses its kind; the file remembers it.
-fn parquet_failure(file: &AtomicFile, name: &str) -> DataError {
-    match file.failure() {
-        Some(kind) => DataError::io(name, io::Error::from(kind)),
+fn parquet_failure(failure: &OnceLock<io::ErrorKind>, name: &str) -> DataError {
+    match failure.get() {
+        Some(kind) => DataError::io(name, io::Error::from(*kind)),
         None => DataError::Engine { what: name.into(), class: "writing parquet" },
     }
 }
