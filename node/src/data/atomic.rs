@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::error::DataError;
+use crate::disk::{PRIVATE_FILE, sync_dir_of};
 
 /// The ending of files that were never finished; see [`remove_partials`].
 const PARTIAL: &str = ".partial";
@@ -33,7 +34,7 @@ impl AtomicFile {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .mode(PRIVATE_FILE)
             .open(&partial)
             .map_err(|error| DataError::io(format!("creating {}", path.display()), error))?;
         Ok(Self { file, partial, path: path.into(), hash: Sha256::new(), written: 0, failed: Arc::default() })
@@ -105,11 +106,7 @@ impl Held {
         let file = &self.file;
         let failed = |error| DataError::io(file.path.display().to_string(), error);
         fs::rename(&file.partial, &file.path).map_err(failed)?;
-        let directory = match file.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        sync_dir_of(&file.path).map_err(failed)?;
         Ok(file.path.clone())
     }
 }

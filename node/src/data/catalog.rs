@@ -13,7 +13,7 @@ use banyan_proto::published::{Published, PublishedColumn, PublishedDataset};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::encoding::Encoding;
-use super::error::DataError;
+use super::error::{CatalogFault, DataError};
 use super::near;
 
 /// Columns of this level and above are usable, never visible: they may be keys, never output columns (level 3 of the
@@ -126,7 +126,7 @@ impl DataSet {
     }
 
     fn refuse(&self, field: &str, found: String) -> DataError {
-        DataError::Catalog {
+        CatalogFault {
             file: "catalog.toml".into(),
             table: format!("dataset.{}", self.id),
             field: field.into(),
@@ -134,6 +134,7 @@ impl DataSet {
             expected: "a file inside the data directory, such as \"tax.csv\"".into(),
             remedy: "put the file there and give its name".into(),
         }
+        .into()
     }
 }
 

@@ -23,7 +23,7 @@ use toml::{Table, Value};
 
 use super::catalog::{Catalog, Column, DataSet, FileFormat, Kind, check_relative};
 use super::encoding::Encoding;
-use super::error::DataError;
+use super::error::{CatalogFault, DataError};
 
 /// Bytes of a column name: as long as any database allows, short enough for a line of an error.
 const COLUMN_NAME_MAX: usize = 128;
@@ -150,7 +150,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn refuse(&self, field: &str, found: &str, expected: &str, remedy: &str) -> DataError {
-        DataError::Catalog {
+        CatalogFault {
             file: self.file.into(),
             table: self.table.clone(),
             field: field.into(),
@@ -158,6 +158,7 @@ impl<'a> Reader<'a> {
             expected: expected.into(),
             remedy: remedy.into(),
         }
+        .into()
     }
 
     fn only(&self, known: &[&str]) -> Result<(), DataError> {

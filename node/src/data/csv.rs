@@ -25,8 +25,8 @@ pub(crate) struct Records<R> {
     fields: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
+    lines: u64,
     line: u64,
-    start: u64,
 }
 
 impl<R: Read> Records<R> {
@@ -42,14 +42,14 @@ impl<R: Read> Records<R> {
             fields: vec![0; 4096],
             ends: vec![0; 64],
             count: 0,
-            line: 1,
-            start: 0,
+            lines: 1,
+            line: 0,
         }
     }
 
     /// Moves to the next record; false at the end of the file. Empty lines are passed over.
     pub(crate) fn advance(&mut self) -> Result<bool, DataError> {
-        let previous = self.start;
+        let previous = self.line;
         let (mut bytes, mut ends) = (0, 0);
         let mut started = false;
         loop {
@@ -62,21 +62,21 @@ impl<R: Read> Records<R> {
                     continue;
                 }
                 started = true;
-                self.start = self.line;
+                self.line = self.lines;
             }
             let input = &self.chunk[self.at..];
             let (result, read, written, ended) =
                 self.core.read_record(input, &mut self.fields[bytes..], &mut self.ends[ends..]);
-            self.line += newlines(&input[..read]);
+            self.lines += newlines(&input[..read]);
             self.at += read;
             bytes += written;
             ends += ended;
             match result {
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => grow(&mut self.fields, ROW_BYTES_MAX, &self.file, self.start)?,
-                ReadRecordResult::OutputEndsFull => grow(&mut self.ends, ROW_FIELDS_MAX, &self.file, self.start)?,
-                ReadRecordResult::Record if self.start == previous => {
-                    return Err(DataError::LineEnds { file: self.file.clone(), line: self.start });
+                ReadRecordResult::OutputFull => grow(&mut self.fields, ROW_BYTES_MAX, &self.file, self.line)?,
+                ReadRecordResult::OutputEndsFull => grow(&mut self.ends, ROW_FIELDS_MAX, &self.file, self.line)?,
+                ReadRecordResult::Record if self.line == previous => {
+                    return Err(DataError::LineEnds { file: self.file.clone(), line: self.line });
                 }
                 ReadRecordResult::Record => {
                     self.count = ends;
@@ -89,7 +89,7 @@ impl<R: Read> Records<R> {
 
     /// The line the record starts on, counted from 1.
     pub(crate) fn line(&self) -> u64 {
-        self.start
+        self.line
     }
 
     /// How many fields the record has.
@@ -119,7 +119,7 @@ impl<R: Read> Records<R> {
     fn skip_line_ends(&mut self) {
         let rest = &self.chunk[self.at..];
         let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        self.line += newlines(&rest[..skipped]);
+        self.lines += newlines(&rest[..skipped]);
         self.at += skipped;
     }
 }

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +26,7 @@ use super::catalog::DataSet;
 use super::error::DataError;
 use super::filter::Filter;
 use super::source::{self, BATCH_ROWS};
+use crate::disk::create_private_dir;
 
 /// Bytes that one session may spill: a disk fills slower than a runaway sort writes.
 const SPILL_MAX: u64 = 64 << 30;
@@ -48,7 +48,7 @@ impl Engine {
         if spill.exists() {
             fs::remove_dir_all(spill).map_err(failed)?;
         }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(spill).map_err(failed)?;
+        create_private_dir(spill).map_err(failed)?;
         Ok(Self { spill: spill.into() })
     }
 

@@ -8,21 +8,8 @@ use datafusion::error::DataFusionError;
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// catalog.toml does not say what a catalogue says.
-    #[error("{file}: [{table}] {field}: {found}; expected {expected}; {remedy}")]
-    Catalog {
-        /// The catalogue file.
-        file: String,
-        /// The table in it.
-        table: String,
-        /// The field in the table.
-        field: String,
-        /// What is wrong.
-        found: String,
-        /// What would be right.
-        expected: String,
-        /// What to do.
-        remedy: String,
-    },
+    #[error(transparent)]
+    Catalog(Box<CatalogFault>),
     /// catalog.toml is not TOML.
     #[error("{file} line {line}: {reason}; catalog.toml is TOML: one table [dataset.<id>] for each data set")]
     CatalogSyntax {
@@ -304,6 +291,30 @@ pub enum DataError {
     },
 }
 
+/// A field of catalog.toml that is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: [{table}] {field}: {found}; expected {expected}; {remedy}")]
+pub struct CatalogFault {
+    /// The catalogue file.
+    pub file: String,
+    /// The table in it.
+    pub table: String,
+    /// The field in the table.
+    pub field: String,
+    /// What is wrong.
+    pub found: String,
+    /// What would be right.
+    pub expected: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl From<CatalogFault> for DataError {
+    fn from(fault: CatalogFault) -> Self {
+        Self::Catalog(Box::new(fault))
+    }
+}
+
 impl DataError {
     /// The error of a file operation; a full disk gets its own words.
     pub(crate) fn io(what: impl Into<String>, error: io::Error) -> Self {
@@ -333,7 +344,7 @@ impl DataError {
     /// A word for peers and for tables: which kind of fault, and nothing about where.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Catalog { .. } | Self::CatalogSyntax { .. } => "catalog",
+            Self::Catalog(_) | Self::CatalogSyntax { .. } => "catalog",
             Self::UnknownDataSet { .. } => "unknown-data-set",
             Self::UnknownColumn { .. } | Self::MissingColumn { .. } | Self::ColumnTwice { .. } => "column",
             Self::WrongDelimiter { .. } | Self::Empty { .. } | Self::HeaderOnly { .. } => "file",

@@ -65,7 +65,7 @@ impl Fingerprint {
     /// Fails where the content is another one now; a file copied or touched with the same content passes. Blocks.
     pub(crate) fn again(&self, set: &DataSet) -> Result<Self, DataError> {
         let now = Self::of(set).map_err(|error| match error {
-            DataError::Catalog { .. } => DataError::Changed { file: set.file.clone() },
+            DataError::Catalog(_) => DataError::Changed { file: set.file.clone() },
             other => other,
         })?;
         match now.digest == self.digest {

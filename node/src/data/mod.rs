@@ -30,7 +30,7 @@ pub use atomic::{AtomicFile, Held, remove_partials};
 pub use catalog::{Catalog, Column, DataSet, FileFormat, Kind, LEVEL_HIDDEN};
 pub use encoding::Encoding;
 pub use engine::{Engine, Session};
-pub use error::DataError;
+pub use error::{CatalogFault, DataError};
 pub use filter::Filter;
 pub use fingerprint::Fingerprint;
 pub use normalise::{join_part, normalise};

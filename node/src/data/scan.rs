@@ -10,7 +10,7 @@ use datafusion::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecord
 use super::catalog::{Catalog, Column, DataSet, FileFormat, Kind};
 use super::csv::Records;
 use super::encoding::{Encoding, detect};
-use super::error::DataError;
+use super::error::{CatalogFault, DataError};
 use super::source::{guess_delimiter, open};
 
 /// Rows looked at to type the columns of a CSV file. A later cell of another type is an error of the job that names it.
@@ -50,14 +50,15 @@ pub fn scan(directory: &Path, options: &ScanOptions) -> Result<Catalog, DataErro
     let sets = sets.collect::<Result<Vec<_>, _>>()?;
     let mut seen = BTreeSet::new();
     match sets.iter().find(|set| !seen.insert(&set.id)) {
-        Some(twice) => Err(DataError::Catalog {
+        Some(twice) => Err(CatalogFault {
             file: "catalog.toml".into(),
             table: format!("dataset.{}", twice.id),
             field: "file".into(),
             found: format!("{} gives an id that another file gives too", twice.file),
             expected: "one file for each id".into(),
             remedy: "rename one of the files".into(),
-        }),
+        }
+        .into()),
         None => Ok(Catalog::new(sets)),
     }
 }
@@ -92,13 +93,16 @@ fn data_set(directory: &Path, file: &str, options: &ScanOptions) -> Result<Optio
 /// The stem in lower case, with underscores for what an id cannot have.
 fn id(stem: &str, file: &str) -> Result<Name, DataError> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' };
-    stem.chars().map(plain).collect::<String>().parse().map_err(|expected: &str| DataError::Catalog {
-        file: "catalog.toml".into(),
-        table: "dataset".into(),
-        field: "id".into(),
-        found: format!("the file name {file:?} gives no id"),
-        expected: expected.into(),
-        remedy: "rename the file in latin letters, or write its table by hand".into(),
+    stem.chars().map(plain).collect::<String>().parse().map_err(|expected: &str| {
+        CatalogFault {
+            file: "catalog.toml".into(),
+            table: "dataset".into(),
+            field: "id".into(),
+            found: format!("the file name {file:?} gives no id"),
+            expected: expected.into(),
+            remedy: "rename the file in latin letters, or write its table by hand".into(),
+        }
+        .into()
     })
 }
 
