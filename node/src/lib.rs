@@ -1,5 +1,6 @@
 //! The node that a data source or developer hosts over its own tables.
 
+pub mod admin;
 pub mod audit;
 pub mod config;
 pub mod data;
