@@ -49,7 +49,8 @@ pub(crate) async fn pinned(url: &str, key: &PublicKey, me: &Identity) -> Result<
     tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
     let name = ServerName::try_from(SERVER_NAME).map_err(|error| unreachable(&error))?;
     let tls = timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
-    let tls = tls.map_err(|_| unreachable(&"no TLS"))?.map_err(|_| DialError::OtherKey { url: url.into(), key: *key })?;
+    let tls =
+        tls.map_err(|_| unreachable(&"no TLS"))?.map_err(|_| DialError::OtherKey { url: url.into(), key: *key })?;
     let mut stream = Some(TokioIo::new(tls));
     // the one connection that was checked, and no second one
     let connector = tower::service_fn(move |_: tonic::transport::Uri| {

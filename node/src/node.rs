@@ -66,7 +66,9 @@ pub enum NodeError {
     #[error("another banyan-node runs on {0}: stop it first, or give another --home")]
     Running(String),
     /// The port for peers is taken.
-    #[error("listen = \"{address}\" in config.toml cannot be used ({error}): stop the program that has it, or give another port")]
+    #[error(
+        "listen = \"{address}\" in config.toml cannot be used ({error}): stop the program that has it, or give another port"
+    )]
     Port {
         /// The address.
         address: SocketAddr,
@@ -244,7 +246,10 @@ fn url(config: &Config, listener: Option<&TcpListener>) -> Option<String> {
 /// The catalogue as others may see it, in canonical bytes; an empty one where it cannot be read now.
 fn published(catalog: &Path, data: &Path) -> Vec<u8> {
     let published = Catalog::load(catalog, data).and_then(|catalog| catalog.publish());
-    published.inspect_err(|error| tracing::warn!(%error, "the catalogue is not published")).unwrap_or_default().to_bytes()
+    published
+        .inspect_err(|error| tracing::warn!(%error, "the catalogue is not published"))
+        .unwrap_or_default()
+        .to_bytes()
 }
 
 /// The pins of the store, asked at every handshake.

@@ -125,7 +125,9 @@ impl Store {
     pub(crate) fn job_counts(&self) -> Result<Vec<(State, u64)>> {
         self.read(|c| {
             let mut counts = c.prepare("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state")?;
-            counts.query_map([], |row| Ok((text(row, "state", State::from_name)?, row.get::<_, u32>(1)?.into())))?.collect()
+            counts
+                .query_map([], |row| Ok((text(row, "state", State::from_name)?, row.get::<_, u32>(1)?.into())))?
+                .collect()
         })
     }
 

@@ -26,7 +26,8 @@ impl Desk {
         if spec.party(&self.me).is_none() {
             return Err(refuse(format!("{} is no party of job {}", self.me, spec.name)));
         }
-        let reviews: Result<Vec<_>, _> = offer.reviews.iter().map(|bytes| Signed::<Approval>::from_bytes(bytes)).collect();
+        let reviews: Result<Vec<_>, _> =
+            offer.reviews.iter().map(|bytes| Signed::<Approval>::from_bytes(bytes)).collect();
         let reviews = reviews.map_err(|error| refuse(format!("a review is {error}")))?;
         if self.store.offer(&job)?.is_none() {
             self.record(Act::Offer, job, format!("job {}", spec.name))?;

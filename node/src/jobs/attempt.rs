@@ -79,11 +79,7 @@ impl Prepared {
     }
 
     /// Runs the protocol with the others. `started` is told what to watch, and how many group operations there will be.
-    pub(crate) async fn run(
-        self,
-        desk: &Desk,
-        started: impl FnOnce(Arc<Meter>, u64),
-    ) -> Result<HeldOutput, Failure> {
+    pub(crate) async fn run(self, desk: &Desk, started: impl FnOnce(Arc<Meter>, u64)) -> Result<HeldOutput, Failure> {
         let began = Instant::now();
         let Self { mut basis, items } = self;
         let bug = |why: &str| Failure::new("bug", why);
@@ -141,7 +137,9 @@ impl HeldOutput {
         if !agreed.releases() {
             return Err(Failure::new(
                 "below-minimum",
-                format!("fewer than {minimum} common rows: nothing is opened; use more data, or a scenario with a lower minimum"),
+                format!(
+                    "fewer than {minimum} common rows: nothing is opened; use more data, or a scenario with a lower minimum"
+                ),
             ));
         }
         desk.record(Act::Release, agreed.commitment.digest(), format!("attempt {}", id.attempt))?;

@@ -61,7 +61,10 @@ impl Desk {
     pub(crate) fn job(&self, job: &Digest) -> Result<(Spec, Plan), Failure> {
         let bytes = self.offer(job)?.spec;
         if Digest::of(Spec::DOMAIN, &bytes) != *job {
-            return Err(Failure::new("store", format!("the spec of job {} was changed in this node's store", job.short())));
+            return Err(Failure::new(
+                "store",
+                format!("the spec of job {} was changed in this node's store", job.short()),
+            ));
         }
         let spec = Spec::from_canonical(&bytes).map_err(|error| Failure::new("spec", error.to_string()))?;
         let plan = Plan::derive(&spec, &CATALOGUE).map_err(|error| Failure::new("spec", error.to_string()))?;
@@ -74,7 +77,8 @@ impl Desk {
             return Ok(self.identity.public());
         }
         let unknown = || {
-            let why = format!("{party} is not pinned here: compare fingerprints, then `banyan-node peer confirm {party} …`");
+            let why =
+                format!("{party} is not pinned here: compare fingerprints, then `banyan-node peer confirm {party} …`");
             Failure::new("unknown-peer", why)
         };
         Ok(self.store.pinned(party)?.ok_or_else(unknown)?.key)
@@ -215,7 +219,10 @@ impl Desk {
             return Err(Failure::new("scenario-revoked", format!("scenario {} was revoked", spec.scenario.name)));
         }
         if spec.scenario.valid_until.0 < Timestamp::now() {
-            return Err(Failure::new("scenario-expired", format!("scenario {} expired during the run", spec.scenario.name)));
+            return Err(Failure::new(
+                "scenario-expired",
+                format!("scenario {} expired during the run", spec.scenario.name),
+            ));
         }
         Ok(())
     }

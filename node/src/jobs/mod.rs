@@ -102,7 +102,9 @@ impl Jobs {
                 let job = self.desk.offered(&offer);
                 match job {
                     Ok(job) => self.consider(job).await,
-                    Err(failure) => tracing::warn!(code = failure.code, detail = failure.detail, "an offer was refused"),
+                    Err(failure) => {
+                        tracing::warn!(code = failure.code, detail = failure.detail, "an offer was refused")
+                    }
                 }
             }
             instruction::Body::Prepare(prepare) => self.prepare(prepare).await,
@@ -169,7 +171,7 @@ impl Jobs {
         }
         let (go, going) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-                let admissions = prepare.admissions.iter().map(|bytes| bytes.to_vec()).collect();
+        let admissions = prepare.admissions.iter().map(|bytes| bytes.to_vec()).collect();
         let task = one_attempt(self.desk.clone(), id, admissions, going, self.line.reports.clone());
         let deadline_s = spec.limits.deadline_s;
         self.running.insert(id, Running { spec, go: Some(go), stop: Some(stop) });
@@ -249,7 +251,10 @@ impl Jobs {
     fn fail_interrupted(&self) -> Result<Vec<AttemptId>, Failure> {
         let interrupted = self.desk.interrupted()?;
         for id in &interrupted {
-            self.desk.fail(*id, &Failure::new("restarted", "the node was restarted during the attempt: propose the job again"));
+            self.desk.fail(
+                *id,
+                &Failure::new("restarted", "the node was restarted during the attempt: propose the job again"),
+            );
         }
         Ok(interrupted)
     }
@@ -320,10 +325,10 @@ fn tell_progress(desk: &Desk, id: AttemptId, meter: &Meter, total: u64, reports:
     let (done, bytes_out) = (meter.group_ops(), meter.bytes_out());
     desk.progress(id, Progress { done, total, bytes: bytes_out });
     let job = id.job.0.to_vec().into();
-    let _ = reports.try_send(report::Body::Progress(wire::Progress { job, attempt: id.attempt, done, total, bytes_out }));
+    let _ =
+        reports.try_send(report::Body::Progress(wire::Progress { job, attempt: id.attempt, done, total, bytes_out }));
 }
 
 fn attempt_id(job: &[u8], attempt: u32) -> Option<AttemptId> {
     Some(AttemptId { job: Digest::try_from(job).ok()?, attempt })
 }
-

@@ -122,7 +122,8 @@ fn columns(desk: &Desk, basis: &Basis) -> Result<Vec<String>, Failure> {
     }
     columns.extend(mine.columns.iter().filter(|name| !mine.key.contains(name)).cloned());
     if columns.is_empty() {
-        let why = format!("every key column of {} has level 3 or more: grant a column, or ask for a count", mine.dataset);
+        let why =
+            format!("every key column of {} has level 3 or more: grant a column, or ask for a count", mine.dataset);
         return Err(Failure::new("level", why));
     }
     Ok(columns)
