@@ -139,7 +139,7 @@ impl DataSet {
 }
 
 /// `file` under `directory`, or what is wrong with it.
-fn resolve(directory: &Path, file: &str) -> Result<PathBuf, String> {
+pub(super) fn resolve(directory: &Path, file: &str) -> Result<PathBuf, String> {
     check_relative(file)?;
     let shown = near::list([file]);
     let directory =

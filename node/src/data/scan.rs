@@ -7,7 +7,7 @@ use std::path::Path;
 use banyan_proto::names::Name;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
-use super::catalog::{Catalog, Column, DataSet, FileFormat, Kind};
+use super::catalog::{Catalog, Column, DataSet, FileFormat, Kind, resolve};
 use super::csv::Records;
 use super::encoding::{Encoding, detect};
 use super::error::{CatalogFault, DataError};
@@ -63,18 +63,17 @@ pub fn scan(directory: &Path, options: &ScanOptions) -> Result<Catalog, DataErro
     }
 }
 
-fn data_set(directory: &Path, file: &str, options: &ScanOptions) -> Result<Option<DataSet>, DataError> {
-    let stem = [".csv", ".csv.gz", ".parquet"].iter().find_map(|ending| file.strip_suffix(ending));
-    let Some(stem) = stem.filter(|stem| !stem.is_empty() && !stem.starts_with('.')) else { return Ok(None) };
+/// One file of `directory`, by its relative path, as data set `id`: typed as [`scan`] types it.
+pub fn describe(directory: &Path, file: &str, id: Name, options: &ScanOptions) -> Result<DataSet, DataError> {
     let mut set = DataSet {
-        id: id(stem, file)?,
+        id,
         description: String::new(),
         file: file.into(),
         directory: directory.into(),
         format: FileFormat::Parquet,
         columns: Vec::new(),
     };
-    let Ok(path) = set.path() else { return Ok(None) };
+    let path = set.path()?;
     let columns = if file.ends_with(".parquet") {
         parquet(&path, file)?
     } else {
@@ -87,7 +86,16 @@ fn data_set(directory: &Path, file: &str, options: &ScanOptions) -> Result<Optio
         Column { name, kind, level: options.level, description: String::new() }
     };
     set.columns = columns.into_iter().map(column).collect();
-    Ok(Some(set))
+    Ok(set)
+}
+
+fn data_set(directory: &Path, file: &str, options: &ScanOptions) -> Result<Option<DataSet>, DataError> {
+    let stem = [".csv", ".csv.gz", ".parquet"].iter().find_map(|ending| file.strip_suffix(ending));
+    let Some(stem) = stem.filter(|stem| !stem.is_empty() && !stem.starts_with('.')) else { return Ok(None) };
+    if resolve(directory, file).is_err() {
+        return Ok(None);
+    }
+    describe(directory, file, id(stem, file)?, options).map(Some)
 }
 
 /// The stem in lower case, with underscores for what an id cannot have.

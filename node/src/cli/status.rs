@@ -1,0 +1,154 @@
+//! `banyan-node status`: who this node is, whether its daemon runs, its jobs, budgets and peers.
+
+use crate::admin::Snapshot;
+use crate::config::{Config, Home};
+use crate::keys;
+use crate::store::{Attempt, Ending, Store};
+use banyan_proto::canonical::Canonical;
+use banyan_proto::job::When;
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure};
+use super::offers::{self, Read};
+use super::text::{bytes, grouped, plain, row, table};
+use super::{daemon, words};
+
+/// See who this node is, whether the daemon runs, and where its jobs, budgets and peers stand
+///
+/// Answers 0 also where the daemon does not run: what is in the home is shown all the same.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  banyan-node status
+  banyan-node --json status | jq .daemon.not_ready")]
+pub(crate) struct Status {}
+
+impl Status {
+    pub(crate) fn run(self, home: &Home) -> Result<Answer, Failure> {
+        let config = Config::load(home)?;
+        let me = keys::identity(home)?.public();
+        let store = Store::open(home)?;
+        let daemon = daemon::ask(home);
+        let reads = offers::all(&store)?;
+        let (jobs_text, jobs) = jobs(&store, &reads)?;
+        let (budgets_text, budgets) = budgets(&store, &reads)?;
+        let halted = store.halted()?;
+        let peers: Vec<String> = store.peers()?.iter().map(|peer| peer.name.to_string()).collect();
+
+        let mut text = format!("{} {}\n", config.name, me.fingerprint());
+        text.push_str(&format!("daemon  {}\n", daemon.as_ref().map_or("does not run".to_owned(), running)));
+        if let Some(halt) = &halted {
+            text.push_str(&format!("halted  everything, since {}: {}\n", halt.since, plain(&halt.reason)));
+        }
+        let peers_text = if peers.is_empty() { "none pinned".to_owned() } else { peers.join(", ") };
+        text.push_str(&format!("peers   {peers_text}\n{jobs_text}{budgets_text}"));
+        let object = json!({
+            "name": config.name,
+            "key": me,
+            "fingerprint": me.fingerprint(),
+            "daemon": daemon,
+            "halted": halted.map(|halt| json!({ "since": halt.since, "reason": halt.reason })),
+            "peers": peers,
+            "jobs": jobs,
+            "budgets": budgets,
+        });
+        Ok(Answer::yes(text, object))
+    }
+}
+
+fn running(daemon: &Snapshot) -> String {
+    let mut text = format!("runs since {} s, process {}", daemon.uptime_s, daemon.pid);
+    if daemon.not_ready.is_empty() {
+        text.push_str(", ready");
+    }
+    for (service, reason) in &daemon.not_ready {
+        text.push_str(&format!("\n        not ready: {service}: {}", plain(reason)));
+    }
+    text
+}
+
+fn jobs(store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> {
+    let mut rows = vec![row(["JOB", "DIGEST", "STANDING", "ATTEMPT", "PHASE", "DONE", "SENT"])];
+    let mut jobs = Vec::new();
+    for read in reads {
+        let attempts = store.attempts(&read.offer.job)?;
+        let (standing, _) = read.standing();
+        let (number, phase, done, sent) = attempts.last().map_or_else(Default::default, |last| {
+            let progress = &last.progress;
+            (last.attempt.to_string(), ending(last), percent(progress.done, progress.total), bytes(progress.bytes))
+        });
+        rows.push(row([read.spec.name.as_str(), &read.offer.job.short(), standing, &number, &phase, &done, &sent]));
+        let attempts: Vec<Value> = attempts.iter().map(attempt).collect();
+        jobs.push(json!({
+            "name": read.spec.name,
+            "job": read.offer.job,
+            "standing": standing,
+            "attempts": attempts,
+        }));
+    }
+    Ok((if jobs.is_empty() { "jobs    none offered\n".to_owned() } else { format!("\n{}", table(&rows)) }, jobs))
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    let (state, code, reason) = match &attempt.ending {
+        None => ("under-way", None, None),
+        Some(Ending::Completed) => ("completed", None, None),
+        Some(Ending::Failed { code, reason }) => ("failed", Some(code), Some(reason)),
+    };
+    json!({
+        "attempt": attempt.attempt,
+        "state": state,
+        "phase": attempt.phase.as_str(),
+        "code": code,
+        "reason": reason,
+        "begun": attempt.begun,
+        "changed": attempt.changed,
+        "done": attempt.progress.done,
+        "total": attempt.progress.total,
+        "bytes_out": attempt.progress.bytes,
+    })
+}
+
+fn ending(attempt: &Attempt) -> String {
+    match &attempt.ending {
+        None => attempt.phase.as_str().to_owned(),
+        Some(Ending::Completed) => "completed".to_owned(),
+        Some(Ending::Failed { code, .. }) => format!("failed ({})", plain(code)),
+    }
+}
+
+fn percent(done: u64, total: u64) -> String {
+    if total == 0 { String::new() } else { format!("{} %", u128::from(done) * 100 / u128::from(total)) }
+}
+
+/// One line per scenario: what is spent of it.
+fn budgets(store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> {
+    let now = When(Timestamp::now());
+    let mut rows = vec![row(["SCENARIO", "DIGEST", "RUNS SPENT", "VALID UNTIL", "STANDS"])];
+    let mut budgets: Vec<Value> = Vec::new();
+    let mut seen = Vec::new();
+    for scenario in reads.iter().map(|read| &read.spec.scenario) {
+        let digest = scenario.digest();
+        if seen.contains(&digest) {
+            continue;
+        }
+        seen.push(digest);
+        let spent = store.runs_spent(&digest)?;
+        let stands = if store.revoked(&digest)? { "ended here" } else { words::standing(scenario, now) };
+        let runs = format!("{} of {}", grouped(u64::from(spent)), grouped(u64::from(scenario.runs)));
+        let until = scenario.valid_until.to_string();
+        rows.push(row([scenario.name.as_str(), &digest.short(), &runs, &until, stands]));
+        budgets.push(json!({
+            "name": scenario.name,
+            "scenario": digest,
+            "runs": scenario.runs,
+            "spent": spent,
+            "valid_from": scenario.valid_from,
+            "valid_until": scenario.valid_until,
+            "stands": stands,
+        }));
+    }
+    Ok((if budgets.is_empty() { String::new() } else { format!("\n{}", table(&rows)) }, budgets))
+}

@@ -1,0 +1,128 @@
+//! A job in plain words: what an approver reads before signing. Pure, so that a test can read it too.
+
+use banyan_proto::canonical::Canonical;
+use banyan_proto::grant::{Grant, Scenario};
+use banyan_proto::job::{Duplicates, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, When};
+use banyan_protocols::catalogue::Catalogue;
+use banyan_protocols::party::PartyId;
+use std::fmt::Write;
+
+use super::text::{bytes, grouped, list, plain};
+
+/// The whole of `spec`, as seen by `me`: what would be computed now, what an approval would allow from now on, and who
+/// would learn what.
+///
+/// # Errors
+/// [`SpecError`] where no plan follows from the spec in this build.
+pub(crate) fn job(spec: &Spec, me: &PartyId, catalogue: &Catalogue, now: When) -> Result<String, SpecError> {
+    let plan = Plan::derive(spec, catalogue)?;
+    let mut out = String::new();
+    line(&mut out, "job", &format!("{}  {}", spec.name, spec.digest()));
+    line(&mut out, "purpose", &plain(&spec.scenario.purpose));
+    line(&mut out, "computes", &computes(spec));
+    line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
+    line(&mut out, "minimum", &format!("nothing is opened below {} common rows", grouped(spec.minimum_result)));
+    line(&mut out, "keys", keys(spec.normalise, spec.duplicates));
+    line(
+        &mut out,
+        "limits",
+        &format!(
+            "{} s from start to end, {} MiB of memory at each node",
+            spec.limits.deadline_s, spec.limits.memory_mb
+        ),
+    );
+    for party in &spec.parties {
+        line(&mut out, if party.name == *me { "you bring" } else { "they bring" }, &brings(party));
+    }
+    for task in plan.stages.iter().flat_map(|stage| &stage.tasks) {
+        line(&mut out, "cost", &format!("{} sends {} in {} rounds", task.party, bytes(task.bytes_out), task.rounds));
+    }
+    out.push_str("\nWho learns what, under the claim of this protocol, and nothing else:\n");
+    for sentence in Plan::disclosures(spec, catalogue)? {
+        let _ = writeln!(out, "  - {}", plain(&sentence));
+    }
+    out.push_str("\nAn approval covers every job within this scenario, until it ends:\n");
+    scenario(&mut out, &spec.scenario, me, now);
+    Ok(out)
+}
+
+fn scenario(out: &mut String, scenario: &Scenario, me: &PartyId, now: When) {
+    line(out, "scenario", &format!("{}  {}", scenario.name, scenario.digest()));
+    let results: Vec<&str> = scenario.results.iter().map(|kind| opens(*kind)).collect();
+    line(out, "may open", &results.join(" or "));
+    line(out, "to", &list(&scenario.recipients, "nobody"));
+    line(out, "minimum", &format!("{} common rows", grouped(scenario.minimum_result)));
+    line(out, "valid", &format!("{} to {} ({})", scenario.valid_from, scenario.valid_until, standing(scenario, now)));
+    line(out, "runs", &format!("at most {}", scenario.runs));
+    for grant in &scenario.grants {
+        line(out, if grant.party == *me { "you let in" } else { "they let in" }, &lets_in(grant));
+    }
+}
+
+/// Where `now` stands in the validity of a scenario.
+pub(crate) fn standing(scenario: &Scenario, now: When) -> &'static str {
+    if now < scenario.valid_from {
+        "not yet valid"
+    } else if now > scenario.valid_until {
+        "expired"
+    } else {
+        "valid now"
+    }
+}
+
+fn computes(spec: &Spec) -> String {
+    let what = match spec.result {
+        ResultKind::Rows => "which keys both data sets have, opened as the recipient's own rows",
+        ResultKind::Count => "how many keys both data sets have, opened as one number",
+    };
+    format!("{what}, by protocol {}", spec.protocol)
+}
+
+fn opens(kind: ResultKind) -> &'static str {
+    match kind {
+        ResultKind::Rows => "a recipient's own rows",
+        ResultKind::Count => "one count",
+    }
+}
+
+fn keys(normalise: Normalise, duplicates: Duplicates) -> &'static str {
+    match (normalise, duplicates) {
+        (Normalise::TrimV1, Duplicates::Error) => "trim-v1: spaces around go; a key in two rows stops the job",
+        (Normalise::TrimV1, Duplicates::First) => {
+            "trim-v1: spaces around go; of two rows with one key the first counts"
+        }
+        (Normalise::CnIdV1, Duplicates::Error) => {
+            "cn-id-v1: spaces around go, full width becomes half width, check digit X; a key in two rows stops the job"
+        }
+        (Normalise::CnIdV1, Duplicates::First) => {
+            "cn-id-v1: spaces around go, full width becomes half width, check digit X; of two rows with one key the first counts"
+        }
+    }
+}
+
+fn brings(party: &PartySpec) -> String {
+    let filter = party.filter.as_ref().map_or("all rows".to_owned(), |filter| format!("rows where {}", plain(filter)));
+    format!(
+        "{}: data set {}, matched by {}, {filter}, at most {} rows; beside the key in its own result: {}",
+        party.name,
+        party.dataset,
+        list(&party.key, "nothing"),
+        grouped(party.rows_at_most),
+        list(&party.columns, "nothing"),
+    )
+}
+
+fn lets_in(grant: &Grant) -> String {
+    format!(
+        "{}: data set {}; as key: {}; in filters: {}; beside the key in its own result: {}",
+        grant.party,
+        grant.dataset,
+        list(&grant.key, "nothing"),
+        list(&grant.filter, "nothing"),
+        list(&grant.columns, "nothing"),
+    )
+}
+
+fn line(out: &mut String, label: &str, text: &str) {
+    let _ = writeln!(out, "  {label:<12} {text}");
+}
