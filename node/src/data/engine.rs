@@ -42,7 +42,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that spills into `spill`, which is made if needed, readable by this user only, and emptied: what a
-    /// crash left there are rows.
+    /// crash left there are rows. One engine for one running daemon: a second one would empty the first one's.
     pub fn new(spill: &Path) -> Result<Self, DataError> {
         let failed = |error| DataError::io(format!("preparing {}", spill.display()), error);
         if spill.exists() {

@@ -1,10 +1,10 @@
 //! What a job computes on: the selected rows' keys in their normal form, each with the place of its row in the file,
 //! and one salted digest that pins them.
 //!
-//! Memory: the keys' bytes, 8 bytes a key for its end, 8 for its row, and at most 8 for the table of keys seen, doubled
-//! for a moment while it grows; all counted against the job's limit. Ten million 18-character keys take 0.5 GiB at
-//! their peak with the engine around them (README of this crate has the measured figure). Batches stream; the file is
-//! never held.
+//! Memory: the keys' bytes, 8 bytes a key for its end, 8 for its row, and at most 11 for the table of keys seen, half
+//! as much again while it grows; all counted against the job's limit. Batches stream; the file is never held. Budget
+//! for ten million 18-character keys: 1 GiB resident for the whole process. Measured (development build, CSV of 360 MB,
+//! four columns): 455 MiB at the peak of taking the snapshot, 485 MiB with the result written while the keys are held.
 
 use std::sync::Arc;
 
