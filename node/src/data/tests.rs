@@ -406,6 +406,7 @@ fn filters_are_checked_node_by_node() {
         "(AGE % 2 = 0) IS TRUE",
         "\"AGE\" = 1",
         "AGE = NULL",
+        "AGE > 1 -- a comment is white space",
     ] {
         filter(good, &set).unwrap_or_else(|error| panic!("{good}: {error}"));
     }
@@ -428,7 +429,6 @@ fn filters_are_checked_node_by_node() {
         "AGE",
         "1",
         "AGE > 1; DROP TABLE tax",
-        "AGE > 1 --",
         "AGE >",
         "",
         "AGE > 1 AS x",
@@ -453,10 +453,6 @@ fn filters_are_checked_node_by_node() {
         "AGE > ALL (SELECT 1)",
         "unnest([1]) = 1",
     ] {
-        // a trailing comment is white space, not an attack
-        if bad == "AGE > 1 --" {
-            continue;
-        }
         let error = filter(bad, &set).expect_err(bad);
         assert!(matches!(error.code(), "filter" | "column"), "{bad}: {error:?}");
     }
