@@ -91,7 +91,8 @@ pub(crate) fn admit(
 ) -> Result<usize, JoinError> {
     // every digest is compared, each in constant time: how long it takes says nothing of what is kept
     let matches = |invited: &Invited| bool::from(invited.secret.0[..].ct_eq(&joining.secret.0[..]));
-    let found = invitations.iter().enumerate().filter(|(_, invited)| matches(invited)).last();
+    let found =
+        invitations.iter().enumerate().fold(None, |found, this| if matches(this.1) { Some(this) } else { found });
     let (index, invited) = found.ok_or(JoinError::Secret)?;
     if let Some(holder) = name_holder.filter(|holder| holder.key != joining.key) {
         return Err(JoinError::Name { name: holder.name.clone(), key: holder.key.fingerprint() });

@@ -40,8 +40,8 @@ pub(crate) async fn open(
     };
     check(&hello)?;
     let now_ms = now_ms();
-    if (hello.now_ms - now_ms).abs() > CLOCK_OFF_MAX_MS {
-        let off_s = (hello.now_ms - now_ms) / 1000;
+    if hello.now_ms.abs_diff(now_ms) > CLOCK_OFF_MAX_MS {
+        let off_s = hello.now_ms.saturating_sub(now_ms) / 1000;
         tracing::warn!(node = %member.name, off_s, "its clock is off: it will run no jobs until it is set");
     }
     member.url = url(&hello.url)?;

@@ -18,7 +18,7 @@ use super::attend::{self, Instructions, digest, url, version};
 use super::desk::{Desk, Who, broken, introduction, now_ms, remark};
 use super::door::Caller;
 use super::jobs::{Job, Party, Phase};
-use super::limits::{ANSWER_MAX, MEMBERS_MAX, WATCHES_MAX};
+use super::limits::{ANSWER_MAX, EVIDENCE_MAX, MEMBERS_MAX, WATCHES_MAX};
 use super::relay::{self, Frames};
 use super::watch::{Changes, watch};
 use crate::roster::{Joining, Member};
@@ -56,9 +56,6 @@ impl Coordinator for Calls {
 
     async fn join(&self, request: Request<wire::JoinRequest>) -> Reply<wire::JoinReply> {
         let caller = caller(&request)?.clone();
-        if !caller.may_join() {
-            return Err(Status::resource_exhausted("too many attempts to join on one connection"));
-        }
         let request = request.into_inner();
         version(request.version)?;
         let wrong = |error: &dyn std::fmt::Display| Status::invalid_argument(error.to_string());
@@ -177,7 +174,7 @@ fn propose(desk: &Desk, member: &Member, bytes: &[u8]) -> Result<JobReply, Statu
     }
     for (index, party) in spec.parties.iter().enumerate() {
         let holder = desk.store.member(&party.name).map_err(broken)?;
-        if !holder.is_some_and(|holder| holder.role == InviteRole::Node) {
+        if holder.is_none_or(|holder| holder.role != InviteRole::Node) {
             return Err(Status::failed_precondition(format!(
                 "parties[{index}].name: no node called {0} has joined; the operator invites it with `banyan invite {0}`",
                 party.name
@@ -241,6 +238,9 @@ fn new_job(spec: &Spec, plan: &Plan, proposer: PartyId) -> Job {
 /// Keeps a review and shows it to the parties. Whether its key counts is each node's own question.
 fn review(desk: &Desk, id: &Digest, bytes: &[u8]) -> Result<JobReply, Status> {
     let wrong = |error: &dyn std::fmt::Display| Status::invalid_argument(format!("approval: {error}"));
+    if bytes.len() > EVIDENCE_MAX {
+        return Err(wrong(&format!("more than {EVIDENCE_MAX} bytes")));
+    }
     let signed = Signed::<Approval>::from_bytes(bytes).map_err(|error| wrong(&error))?;
     let approval = signed.verify(&signed.signer()).map_err(|error| wrong(&error))?;
     let job = desk.store.job(id).map_err(broken)?.ok_or_else(|| Status::not_found(format!("no job {}", id.short())))?;

@@ -340,14 +340,16 @@ impl Job {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    pub(crate) fn party(name: &str) -> PartyId {
+    fn party(name: &str) -> PartyId {
         PartyId::new(name).unwrap()
     }
 
-    pub(crate) fn job() -> Job {
+    fn job() -> Job {
         let asked = |name| Party {
             name: party(name),
             phase: Phase::Asked,
@@ -461,6 +463,66 @@ pub(crate) mod tests {
         late.expire(20 + 60_000 + GRACE_MS, |_| false);
         assert_eq!(late.state, State::Expired);
         assert!(late.reason.starts_with("the deadline of 60 s passed (limits.deadline_s); missing: bank (admitted)"));
+    }
+
+    /// What may happen to a job, in any order and from anyone.
+    #[derive(Clone, Debug)]
+    enum Word {
+        Answer(usize, u8),
+        Phase(usize, u32, Phase),
+        Ended(usize, u32, bool),
+        Stop,
+        Expire(i64),
+        Retry,
+    }
+
+    fn word() -> impl Strategy<Value = Word> {
+        let who = 0_usize..3; // the third is no party
+        let phase = proptest::sample::select(&[Phase::Prepared, Phase::Running, Phase::Held, Phase::Released][..]);
+        prop_oneof![
+            4 => (who.clone(), 0_u8..6).prop_map(|(who, answer)| Word::Answer(who, answer)),
+            8 => (who.clone(), 1_u32..3, phase).prop_map(|(who, attempt, phase)| Word::Phase(who, attempt, phase)),
+            4 => (who, 1_u32..3, proptest::bool::weighted(0.8)).prop_map(|(who, attempt, ok)| Word::Ended(who, attempt, ok)),
+            1 => Just(Word::Stop),
+            1 => (0_i64..100_000).prop_map(Word::Expire),
+            1 => Just(Word::Retry),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is said, in whatever order: nobody runs before all are prepared, nothing is released before all have
+        /// ended, and what is over moves by a retry only.
+        #[test]
+        fn no_order_of_words_gets_around_a_party(words in proptest::collection::vec(word(), 0..80)) {
+            let names = ["bank", "bureau", "eve"].map(party);
+            let mut job = job();
+            for word in words {
+                let before = job.clone();
+                let said = match word.clone() {
+                    Word::Answer(who, 0) => job.verdict(&names[who], Answer::Refusal("no".into()), 1),
+                    Word::Answer(who, 1) => job.verdict(&names[who], Answer::Waiting("ann".into()), 1),
+                    Word::Answer(who, _) => job.verdict(&names[who], Answer::Admission(vec![1]), 1),
+                    Word::Phase(who, attempt, phase) => job.phase(&names[who], attempt, phase),
+                    Word::Ended(who, attempt, true) => job.ended(&names[who], ok(attempt)),
+                    Word::Ended(who, attempt, false) => job.ended(&names[who], failed(attempt)),
+                    Word::Stop => job.stop(&names[0], "").unwrap_or_default(),
+                    Word::Expire(now_ms) => job.expire(now_ms, |_| false),
+                    Word::Retry => job.retry(1).unwrap_or_default(),
+                };
+                let all = |phase| job.parties.iter().all(|party| party.phase >= phase);
+                let whole = job.parties.iter().all(|party| party.phase < Phase::Refused);
+                for (_, what) in &said {
+                    prop_assert!(*what != Say::Run || all(Phase::Prepared) && whole);
+                    prop_assert!(*what != Say::Prepare || job.parties.iter().all(|party| !party.admission.is_empty()));
+                }
+                prop_assert!(job.state != State::Released || all(Phase::Ended) && whole);
+                if before.state.is_over() && !matches!(word, Word::Retry) {
+                    prop_assert_eq!(job.state, before.state);
+                    prop_assert!(said.is_empty());
+                }
+                prop_assert!(!job.state.is_over() || job.state == State::Released || !job.reason.is_empty());
+            }
+        }
     }
 
     #[test]

@@ -19,14 +19,14 @@ pub(crate) const RELAYS_WAITING_MAX: usize = 256;
 pub(crate) const RELAY_WAIT: Duration = Duration::from_secs(600);
 
 /// HTTP/2 streams of one connection: a standing line, relayed steps, and some calls. Above what relays may use, so that a
-/// step never waits for one that waits for it.
-pub(crate) const STREAMS_MAX: u32 = 64;
+/// step never waits for one that waits for it. Each may hold one message of up to a MiB in memory.
+pub(crate) const STREAMS_MAX: u32 = 32;
 
 /// Connections of one member: a node has one, a developer one per command.
-pub(crate) const CONNECTIONS_PER_KEY_MAX: usize = 16;
+pub(crate) const CONNECTIONS_PER_KEY_MAX: usize = 8;
 
 /// Connections of keys that are not registered, which can do nothing but join.
-pub(crate) const STRANGERS_MAX: usize = 64;
+pub(crate) const STRANGERS_MAX: usize = 32;
 
 /// How long a stranger may stay: a join takes a round trip.
 pub(crate) const STRANGER_STAY: Duration = Duration::from_secs(30);
@@ -48,12 +48,12 @@ pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Instructions that wait for a node to read them. A node that lets them pile up is cut off; it hears all it needs again
 /// when it comes back.
-pub(crate) const INSTRUCTIONS_MAX: usize = 1024;
+pub(crate) const INSTRUCTIONS_MAX: usize = 256;
 
 /// A clock that is further off than this is not used to run jobs.
-pub(crate) const CLOCK_OFF_MAX_MS: i64 = 60_000;
+pub(crate) const CLOCK_OFF_MAX_MS: u64 = 60_000;
 
-/// Bytes of a signed admission or checkpoint, or of figures: all are a few hundred.
+/// Bytes of a signed admission, checkpoint or approval, or of figures: all are a few hundred.
 pub(crate) const EVIDENCE_MAX: usize = 8 * 1024;
 
 /// Bytes of a published catalogue.

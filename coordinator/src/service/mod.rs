@@ -6,9 +6,12 @@ mod attend;
 mod calls;
 mod desk;
 mod door;
+mod gate;
 pub(crate) mod jobs;
 mod limits;
 mod relay;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::io;
@@ -214,10 +217,14 @@ impl Service {
             .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
-            .serve_with_incoming_shutdown(calls, ReceiverStream::new(connections), async move {
-                // an error means that the desk is gone, and with it the service
-                let _ = stopping.wait_for(|stopping| *stopping).await;
-            });
+            .serve_with_incoming_shutdown(
+                gate::Gate::before(calls, desk.clone()),
+                ReceiverStream::new(connections),
+                async move {
+                    // an error means that the desk is gone, and with it the service
+                    let _ = stopping.wait_for(|stopping| *stopping).await;
+                },
+            );
         tokio::pin!(served);
         let ended = tokio::select! {
             ended = &mut served => ended,

@@ -122,6 +122,8 @@ fn pump(desk: Arc<Desk>, frames: Streaming<StepFrame>, over: watch::Receiver<()>
                     Some((Ok(frame), Some((frames, over))))
                 }
                 Ok(None) => None,
+                // the other end may have been told first
+                Err(_) if over.has_changed().is_err() => Some((Err(ended()), None)),
                 Err(status) => {
                     Some((Err(Status::aborted(format!("the other end of the step: {}", status.code()))), None))
                 }
