@@ -131,3 +131,28 @@ fn parsed<T>(
 fn text<T>(row: &rusqlite::Row<'_>, column: &str, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     parsed(row, column, |value| value.as_str().ok().and_then(parse))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_state_of_this_version_is_named_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path()).unwrap();
+        let store = Store::open(&home).unwrap();
+        let url = "hub.example:7400".parse().unwrap();
+        store.set_url(&url).unwrap();
+        assert_eq!(Store::open(&home).unwrap().url().unwrap(), Some(url), "two at once");
+        drop(store);
+
+        let change = |sql: &str| Connection::open(home.state()).unwrap().execute_batch(sql).unwrap();
+        let refused = || Store::open(&home).unwrap_err().to_string();
+        change("PRAGMA user_version = 2");
+        assert!(refused().ends_with("was written by a newer banyan (schema 2, this one knows 1); use the newer one"));
+        change("PRAGMA user_version = 1; PRAGMA application_id = 7");
+        assert!(refused().contains("is damaged: it is a database, but not of a coordinator"));
+        std::fs::write(home.state(), "no database at all, for sure").unwrap();
+        assert!(refused().contains("file is not a database"));
+    }
+}

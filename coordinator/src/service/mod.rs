@@ -28,6 +28,7 @@ use banyan_proto::wire::coordinator_server::CoordinatorServer;
 use banyan_protocols::party::PartyId;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
@@ -202,9 +203,15 @@ impl Service {
             Arc::new(move |key: &PublicKey| desk.who(key).is_ok())
         };
         let (ready, connections) = mpsc::channel(1);
-        let accepting = tokio::spawn(door::accept(listener, tls, knows, ready));
-        let clock = tokio::spawn(clock(desk.clone()));
-        let answering = tokio::spawn(axum::serve(admin, admin::routes(desk.clone())).into_future());
+        let mut beside = JoinSet::new(); // ended with this future, however it ends
+        beside.spawn(door::accept(listener, tls, knows, ready));
+        beside.spawn(clock(desk.clone()));
+        let answers = axum::serve(admin, admin::routes(desk.clone())).into_future();
+        beside.spawn(async {
+            if let Err(error) = answers.await {
+                tracing::error!(%error, "the admin port is gone");
+            }
+        });
         let calls = CoordinatorServer::new(calls::Calls::new(desk.clone()))
             .max_decoding_message_size(wire::MESSAGE_MAX)
             .max_encoding_message_size(wire::MESSAGE_MAX);
@@ -234,9 +241,7 @@ impl Service {
                 tokio::time::timeout(STOP_WAIT, served).await.unwrap_or(Ok(()))
             }
         };
-        accepting.abort();
-        clock.abort();
-        answering.abort();
+        beside.shutdown().await;
         // files that stay would say that a daemon runs; a reader finds out that it does not
         let _ = std::fs::remove_file(home.listen_addr());
         let _ = std::fs::remove_file(home.admin_addr());

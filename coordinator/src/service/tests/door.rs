@@ -1,3 +1,5 @@
+//! Who is let in, and what a line must say.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
 

@@ -1,3 +1,5 @@
+//! Jobs from proposal to their end, and every way they end otherwise.
+
 use super::*;
 
 #[tokio::test]
@@ -95,7 +97,7 @@ async fn a_restart_in_the_middle_loses_nothing() {
     bank.phase(&id, 1, "prepared").await;
     bureau.phase(&id, 1, "prepared").await;
     ada.until(&id, State::Running).await;
-    let house = house.restart().await;
+    let house = house.crash().await;
 
     let (mut bank, mut bureau) = (bank.again(&house).await, bureau.again(&house).await);
     ada.redial(&house).await;

@@ -72,6 +72,14 @@ impl House {
         Self::over(self.home).await
     }
 
+    /// The daemon is gone in the middle of whatever it did, and started again.
+    async fn crash(mut self) -> Self {
+        let (_stop, running) = self.running.take().unwrap();
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        Self::over(self.home).await
+    }
+
     fn path(&self) -> &Path {
         self.home.path()
     }

@@ -1,3 +1,5 @@
+//! Frames between two parties of one job, and nobody else.
+
 use banyan_proto::wire::StepFrame;
 use banyan_protocols::session::SessionId;
 use tonic::Code;
