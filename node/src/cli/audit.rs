@@ -11,11 +11,11 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
+use super::evidence::state;
 use super::offers;
 use super::text::{grouped, plain, row, table};
 use crate::audit::{AuditError, Verified, own_checkpoint, receipts_in, records, verify};
 use crate::config::Home;
-use crate::store::Store;
 use crate::{disk, keys};
 
 /// Read and check the audit log, offline
@@ -172,7 +172,7 @@ fn subjects(home: &Home, job: &str) -> Result<Vec<Digest>, Failure> {
     if let Ok(digest) = job.parse::<Digest>() {
         return Ok(vec![digest]);
     }
-    let read = offers::find(&Store::open(home)?, job)?;
+    let read = offers::find(&state(home)?, job)?;
     Ok(vec![read.offer.job, read.spec.scenario.digest()])
 }
 

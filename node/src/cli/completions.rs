@@ -6,7 +6,12 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure};
 
+/// Write what a shell needs to complete commands and flags
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  banyan-node completions bash > /etc/bash_completion.d/banyan-node
+  banyan-node completions zsh > ~/.zfunc/_banyan-node")]
 pub(crate) struct Completions {
     /// The shell to write for
     shell: Shell,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::config::{Config, Home};
-use crate::store::Store;
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::grant::Revocation;
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure};
 use super::approve::{actor, approver};
-use super::evidence::{record, record_of};
+use super::evidence::{record, record_of, state};
 use super::offers;
 use super::parse::reason;
 
@@ -54,7 +53,7 @@ impl Halt {
     pub(crate) fn run(self, home: &Home) -> Result<Answer, Failure> {
         match (&self.job, self.scenario) {
             (Some(job), _) => {
-                let scenario = offers::find(&Store::open(home)?, job)?.spec.scenario.digest();
+                let scenario = offers::find(&state(home)?, job)?.spec.scenario.digest();
                 self.end(home, scenario)
             }
             (None, Some(scenario)) => self.end(home, scenario),
@@ -65,7 +64,7 @@ impl Halt {
 
     /// Ends a scenario for good.
     fn end(&self, home: &Home, scenario: Digest) -> Result<Answer, Failure> {
-        let store = Store::open(home)?;
+        let store = state(home)?;
         let approver = approver(home, &Config::load(home)?, self.key.as_deref())?;
         let revocation =
             approver.sign(&Revocation { scenario, reason: self.reason.clone(), at: When(Timestamp::now()) });
@@ -79,7 +78,7 @@ impl Halt {
 
     /// Halts everything. Whoever is at this machine may: to stop is always safe.
     fn everything(&self, home: &Home) -> Result<Answer, Failure> {
-        let store = Store::open(home)?;
+        let store = state(home)?;
         let logged = record(home, Act::Halt, Digest::default(), &format!("halted: {}", self.reason));
         store.halt_all(&self.reason)?;
         logged?;
@@ -89,7 +88,7 @@ impl Halt {
 
     /// Lets jobs run again. That takes an approver, as allowing them did.
     fn resume(&self, home: &Home) -> Result<Answer, Failure> {
-        let store = Store::open(home)?;
+        let store = state(home)?;
         let approver = approver(home, &Config::load(home)?, self.key.as_deref())?;
         if store.halted()?.is_none() {
             return Err(Failure::input("nothing is halted at this node"));

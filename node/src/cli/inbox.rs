@@ -1,7 +1,6 @@
 //! `banyan-node inbox`: what was offered to this node, and what an approval of it would mean.
 
 use crate::config::{Config, Home};
-use crate::store::Store;
 use banyan_proto::canonical::Canonical;
 use banyan_proto::job::{Plan, When};
 use banyan_protocols::CATALOGUE;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::answer::{Answer, Failure};
+use super::evidence::state;
 use super::offers::{self, Read};
 use super::text::{plain, row, table};
 use super::words;
@@ -30,7 +30,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn run(self, home: &Home) -> Result<Answer, Failure> {
-        let store = Store::open(home)?;
+        let store = state(home)?;
         match self.job {
             None => list(&offers::all(&store)?),
             Some(job) => one(&Config::load(home)?, &offers::find(&store, &job)?),

@@ -1,7 +1,7 @@
 //! `banyan-node peer`: which keys this node believes. The coordinator introduces, a person confirms.
 
 use crate::config::Home;
-use crate::store::{Peer as Pinned, Store};
+use crate::store::Peer as Pinned;
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::Digest;
 use banyan_proto::identity::{Fingerprint, PublicKey};
@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::answer::{Answer, Failure};
-use super::evidence::record;
+use super::evidence::{record, state};
 use super::parse::{address, party};
 use super::text::{row, table};
 
@@ -68,7 +68,7 @@ impl Peer {
 }
 
 fn list(home: &Home) -> Result<Answer, Failure> {
-    let store = Store::open(home)?;
+    let store = state(home)?;
     let (pinned, introduced) = (store.peers()?, store.introductions()?);
     let waiting: Vec<&Pinned> =
         introduced.iter().filter(|one| !pinned.iter().any(|peer| peer.name == one.name)).collect();
@@ -98,7 +98,7 @@ fn list(home: &Home) -> Result<Answer, Failure> {
 }
 
 fn confirm(home: &Home, name: &PartyId, fingerprint: &Fingerprint, url: Option<String>) -> Result<Answer, Failure> {
-    let Some(peer) = Store::open(home)?.introduced(name)? else {
+    let Some(peer) = state(home)?.introduced(name)? else {
         return Err(Failure::input(format!(
             "nobody introduced {name} to this node; join a coordinator that knows it, or pin its key with \
              `banyan-node peer add {name} KEY`"
@@ -117,7 +117,7 @@ fn confirm(home: &Home, name: &PartyId, fingerprint: &Fingerprint, url: Option<S
 
 fn pin(home: &Home, name: &PartyId, key: &PublicKey, url: Option<String>) -> Result<Answer, Failure> {
     let fingerprint = key.fingerprint();
-    let store = Store::open(home)?;
+    let store = state(home)?;
     record(home, Act::Pin, Digest::default(), &format!("pin {name} {fingerprint}"))?;
     if let Err(error) = store.pin_peer(name, key, url.as_deref()) {
         record(home, Act::Pin, Digest::default(), &format!("pin {name} {fingerprint}: not done"))?;
@@ -129,7 +129,7 @@ fn pin(home: &Home, name: &PartyId, key: &PublicKey, url: Option<String>) -> Res
 }
 
 fn remove(home: &Home, name: &PartyId) -> Result<Answer, Failure> {
-    let store = Store::open(home)?;
+    let store = state(home)?;
     if store.pinned(name)?.is_none() {
         return Err(Failure::input(format!("{name} is not pinned; see `banyan-node peer list`")));
     }

@@ -51,14 +51,25 @@ impl From<StoreError> for Failure {
 
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
-        Self::not_now(error)
+        match error {
+            AuditError::Key(error) => error.into(),
+            AuditError::File { .. } | AuditError::Full { .. } => Self::not_now(error),
+            // nothing is done on a log that does not hold
+            AuditError::Broken { .. }
+            | AuditError::Uncovered { .. }
+            | AuditError::Checkpoint { .. }
+            | AuditError::Unreadable { .. }
+            | AuditError::NoCheckpoint { .. }
+            | AuditError::OtherParty { .. }
+            | AuditError::Replaced { .. } => Self::refused(error),
+        }
     }
 }
 
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match error {
-            DataError::Io { .. } => Self::not_now(error),
+            DataError::Io { .. } | DataError::DiskFull { .. } | DataError::Memory { .. } => Self::not_now(error),
             error => Self::input(error),
         }
     }

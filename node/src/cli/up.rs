@@ -114,6 +114,7 @@ impl From<NodeError> for Failure {
             NodeError::Config(error) => error.into(),
             NodeError::Key(error) => error.into(),
             NodeError::Store(error) => error.into(),
+            NodeError::Audit(error) => error.into(),
             NodeError::Data(error) => error.into(),
             NodeError::NoCoordinator => Self::input(error),
             error => Self::not_now(error),

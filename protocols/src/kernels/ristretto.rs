@@ -50,6 +50,15 @@ pub fn mul_batch(points: &[[u8; 32]], k: &SecretScalar) -> Result<Vec<[u8; 32]>,
     mul_on(&Portable, points, k)
 }
 
+/// The engine that batches run on here, for people.
+pub fn engine() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if ifma::Ifma::detect().is_some() {
+        return "AVX-512 IFMA, eight at a time";
+    }
+    "portable, one at a time"
+}
+
 /// A secret exponent: not zero, never printed, erased on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SecretScalar(Scalar);

@@ -22,7 +22,8 @@ pub(crate) fn processor() -> Line {
     let features = features();
     let has = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
     let has = if has.is_empty() { "no vector extensions that matter here".to_owned() } else { has };
-    Line::good("processor", format!("{cores} cores; {has}"))
+    let engine = banyan_protocols::kernels::ristretto::engine();
+    Line::good("processor", format!("{cores} cores; {has}; ristretto255 runs {engine}"))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -105,7 +106,7 @@ pub(crate) fn clock(now: Timestamp, last_record: Option<Timestamp>, ahead: Optio
         Some(ahead) => {
             Line::good("clock", format!("{:.1} s {} the coordinator's", ahead.abs().as_secs_f64(), side(ahead)))
         }
-        None => Line::note("clock", format!("{now}; against the coordinator's: unknown, it is not reached")),
+        None => Line::note("clock", format!("{now:.0}; against the coordinator's: unknown, it is not reached")),
     }
 }
 
