@@ -10,7 +10,7 @@ use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::decision::Decision;
 use banyan_proto::evidence::{Part, RunMetrics};
 use banyan_proto::grant::Admission;
-use banyan_proto::identity::{PublicKey, Signed};
+use banyan_proto::identity::{BadSignature, PublicKey, Signed};
 use banyan_proto::job::{Plan, Spec};
 use banyan_protocols::catalogue::{Input, Output};
 use banyan_protocols::items::Items;
@@ -22,6 +22,7 @@ use super::Desk;
 use super::failure::Failure;
 use super::release::{self, Agreed, Subject};
 use super::result;
+use crate::audit::contradiction;
 use crate::data::{DataSet, Pinned};
 
 /// The number of an attempt of a job.
@@ -67,8 +68,9 @@ impl Prepared {
         let (spec, plan) = desk.job(&id.job)?;
         let pins = check_admissions(desk, &spec, &plan, admissions)?;
         check_decision(desk.decide(&spec, &plan)?)?;
-        desk.record(Act::Spend, id.job, format!("attempt {}", id.attempt))?;
-        desk.store.spend_run(&spec.scenario.digest(), &id.job, id.attempt, spec.scenario.runs)?;
+        let scenario = spec.scenario.digest();
+        desk.record(Act::Spend, scenario, format!("job {} attempt {}", id.job.short(), id.attempt))?;
+        desk.store.spend_run(&scenario, &id.job, id.attempt, spec.scenario.runs)?;
         let set = desk.dataset(&spec)?;
         let salt = fresh_seed()?;
         let snapshot = desk.snapshot(&spec, &set, &salt).await?;
@@ -194,8 +196,22 @@ fn check_decision(decision: Decision) -> Result<(), Failure> {
     }
 }
 
+/// Keeps the others' signed word on their logs, if it agrees with what they signed before.
 fn keep_receipts(desk: &Desk, id: AttemptId, agreed: &Agreed) -> Result<(), Failure> {
     for (peer, receipt) in &agreed.receipts {
+        let unsigned = |error: BadSignature| Failure::new("receipt", format!("receipt of {peer}: {error}"));
+        let now = receipt.verify(&receipt.signer()).map_err(unsigned)?;
+        for earlier in desk.store.receipts_of(peer)?.iter().filter(|earlier| earlier.signer() == receipt.signer()) {
+            let before = earlier.verify(&earlier.signer()).map_err(unsigned)?;
+            if let Some(broken) = contradiction(&before, &now) {
+                desk.record(Act::Receipt, receipt.digest(), format!("of {peer} contradicts {}", earlier.digest()))?;
+                let why = format!(
+                    "{peer} signed another history of its log before ({broken}): both receipts are kept as evidence"
+                );
+                desk.store.put_receipt(&id.job, id.attempt, peer, receipt)?;
+                return Err(Failure::new("receipt", why));
+            }
+        }
         desk.store.put_receipt(&id.job, id.attempt, peer, receipt)?;
         desk.record(Act::Receipt, receipt.digest(), format!("of {peer}"))?;
     }

@@ -194,7 +194,8 @@ impl Desk {
             reviews: self.offer(&plan.spec)?.reviews,
             revoked: self.store.revoked(&scenario)?,
             halted: self.store.halted()?.map(|halt| halt.reason),
-            runs_spent: self.store.runs_spent(&scenario)?,
+            // the log remembers what a database put back from a backup forgot
+            runs_spent: self.store.runs_spent(&scenario)?.max(self.log.spends(&scenario)?),
         };
         let filter_columns = match catalog.get(self.mine(spec)?.dataset.as_str()) {
             Ok(set) => self.filter(spec, set)?.map(|filter| filter.columns().map(str::to_owned).collect()),

@@ -39,6 +39,7 @@ impl Failure {
             "below-minimum" => "the result is below the minimum size, and was not opened",
             "clock" => "the node's clock is off",
             "busy" => "the node runs as many attempts as it may; the job may be tried again",
+            "receipt" => "a party's log contradicts what it signed before",
             "disk" | "disk-full" => "the node could not write",
             _ => "the node's people see why with `banyan-node status`",
         }
