@@ -36,9 +36,9 @@ pub struct Snapshot {
     pub not_ready: BTreeMap<String, String>,
     /// Attempts by the phase they are in: `preparing`, `running`, `held`, …
     pub jobs: BTreeMap<String, u64>,
-    /// Bytes sent to peers since the start, sealed.
+    /// Bytes sent to peers in finished attempts since the start, before sealing.
     pub bytes_out: u64,
-    /// Bytes received from peers since the start, sealed.
+    /// Bytes received from peers in finished attempts since the start, before sealing.
     pub bytes_in: u64,
     /// Runs spent since the start.
     pub runs_spent: u64,
@@ -204,8 +204,8 @@ fn metrics(snapshot: &Snapshot) -> impl IntoResponse + use<> {
     };
     figure("ready", "gauge", "1 when the node can run jobs", &u8::from(snapshot.not_ready.is_empty()));
     figure("uptime_seconds", "gauge", "Seconds since the start", &snapshot.uptime_s);
-    figure("bytes_out_total", "counter", "Bytes sent to peers, sealed", &snapshot.bytes_out);
-    figure("bytes_in_total", "counter", "Bytes received from peers, sealed", &snapshot.bytes_in);
+    figure("bytes_out_total", "counter", "Bytes sent to peers in finished attempts", &snapshot.bytes_out);
+    figure("bytes_in_total", "counter", "Bytes received from peers in finished attempts", &snapshot.bytes_in);
     figure("runs_spent_total", "counter", "Runs spent since the start", &snapshot.runs_spent);
     figure("audit_records", "gauge", "Records in the audit log", &snapshot.log_records);
     if let Some(ahead_ms) = snapshot.clock_ahead_ms {

@@ -125,6 +125,14 @@ impl Canonical for RunMetrics {
     const DOMAIN: &'static str = "banyan/metrics/v1";
 }
 
+impl Part {
+    /// The salted digest of a result file, which this party's part names. The salt keeps the others, who see the digest,
+    /// from testing what the result is; who has the file and the salt can check it.
+    pub fn output_of(salt: &[u8; 32], file_sha256: &[u8; 32]) -> Digest {
+        Digest::of("banyan/result/v1", &[&salt[..], file_sha256].concat())
+    }
+}
+
 impl Canonical for Part {
     const DOMAIN: &'static str = "banyan/part/v1";
 }

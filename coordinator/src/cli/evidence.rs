@@ -6,7 +6,7 @@ use std::io;
 
 use banyan_proto::audit::Checkpoint;
 use banyan_proto::canonical::{Canonical, Digest};
-use banyan_proto::evidence::{Commitment, Manifest};
+use banyan_proto::evidence::{Commitment, Manifest, Part};
 use banyan_proto::identity::{PublicKey, Signed};
 use banyan_protocols::party::PartyId;
 use data_encoding::{BASE64, HEXLOWER};
@@ -58,6 +58,7 @@ pub(crate) fn check(
         if let Some(part) = commitment.parts.iter().find(|part| !part.releases) {
             return Err(not(&format!("{} did not agree to the release", part.party)));
         }
+        let part = commitment.parts.iter().find(|part| part.party == output.party).map(|part| part.output);
         match &agreed {
             Some((first, _)) if *first != commitment => {
                 return Err(not("it commits to another result than the others"));
@@ -66,7 +67,7 @@ pub(crate) fn check(
         }
         if let Some(file) = output.file() {
             let found = sha256(&file).map_err(|error| not(&format!("{}: {error}", file.display())))?;
-            if output.manifest.file_sha256.as_deref() != Some(&found) {
+            if salted(&output.manifest, &found) != part {
                 return Err(not("the result file is not the one that was committed to"));
             }
         }
@@ -124,13 +125,19 @@ fn by_whom<T: Canonical>(signed: &Signed<T>, keys: &BTreeMap<PartyId, PublicKey>
     Ok((party.clone(), value))
 }
 
-fn sha256(path: &std::path::Path) -> io::Result<String> {
+/// The digest that a file's party signed for, from the file and the salt in its manifest.
+fn salted(manifest: &Manifest, file_sha256: &[u8; 32]) -> Option<Digest> {
+    let salt = HEXLOWER.decode(manifest.salts.output.as_ref()?.as_bytes()).ok()?;
+    Some(Part::output_of(&salt.try_into().ok()?, file_sha256))
+}
+
+fn sha256(path: &std::path::Path) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut file = io::BufReader::with_capacity(1 << 16, File::open(path)?);
     loop {
         let chunk = io::BufRead::fill_buf(&mut file)?;
         if chunk.is_empty() {
-            return Ok(HEXLOWER.encode(&hash.finalize()));
+            return Ok(hash.finalize().into());
         }
         hash.update(chunk);
         let read = chunk.len();

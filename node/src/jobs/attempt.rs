@@ -68,9 +68,7 @@ impl Prepared {
         let (spec, plan) = desk.job(&id.job)?;
         let pins = check_admissions(desk, &spec, &plan, admissions)?;
         check_decision(desk.decide(&spec, &plan)?)?;
-        let scenario = spec.scenario.digest();
-        desk.record(Act::Spend, scenario, format!("job {} attempt {}", id.job.short(), id.attempt))?;
-        desk.store.spend_run(&scenario, &id.job, id.attempt, spec.scenario.runs)?;
+        desk.spend(id, &spec.scenario)?;
         let set = desk.dataset(&spec)?;
         let salt = fresh_seed()?;
         let snapshot = desk.snapshot(&spec, &set, &salt).await?;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::decision::Decision;
+use banyan_proto::evidence::RunMetrics;
+use banyan_proto::grant::Scenario;
 use banyan_proto::identity::{Identity, PublicKey};
 use banyan_proto::job::{Limits, PartySpec, Plan, Spec, Stage};
 use banyan_proto::wire;
@@ -238,6 +240,7 @@ impl Desk {
         if let Err(error) = self.store.set_phase(&id.job, id.attempt, phase) {
             tracing::warn!(%error, "a phase was not noted");
         }
+        self.tell_admin(None);
     }
 
     /// Notes how much of an attempt is done.
@@ -248,10 +251,11 @@ impl Desk {
     }
 
     /// Ends an attempt that released.
-    pub(crate) fn complete(&self, id: AttemptId) {
+    pub(crate) fn complete(&self, id: AttemptId, metrics: &RunMetrics) {
         if let Err(error) = self.store.end_attempt(&id.job, id.attempt, &Ending::Completed) {
             tracing::error!(%error, "the end of an attempt was not noted");
         }
+        self.tell_admin(Some(metrics));
     }
 
     /// Ends an attempt without a result: on the record, and for this node's people.
@@ -262,6 +266,33 @@ impl Desk {
         if recorded.is_err() || noted.is_err() {
             tracing::error!(code = failure.code, "the failure of an attempt was not recorded: is the disk full?");
         }
+        self.tell_admin(None);
+    }
+
+    /// What the admin port shows: attempts under way by phase, and what a finished one sent and received.
+    fn tell_admin(&self, finished: Option<&RunMetrics>) {
+        let going = self.store.interrupted().unwrap_or_default();
+        let log_records = self.log.size();
+        self.admin.update(|snapshot| {
+            snapshot.jobs.clear();
+            for attempt in &going {
+                *snapshot.jobs.entry(attempt.phase.as_str().to_owned()).or_default() += 1;
+            }
+            snapshot.log_records = log_records;
+            if let Some(metrics) = finished {
+                snapshot.bytes_out += metrics.bytes_out;
+                snapshot.bytes_in += metrics.bytes_in;
+            }
+        });
+    }
+
+    /// Spends a run of the scenario: on the record, and then in the store, before anything is read.
+    pub(crate) fn spend(&self, id: AttemptId, scenario: &Scenario) -> Result<(), Failure> {
+        let digest = scenario.digest();
+        self.record(Act::Spend, digest, format!("job {} attempt {}", id.job.short(), id.attempt))?;
+        self.store.spend_run(&digest, &id.job, id.attempt, scenario.runs)?;
+        self.admin.update(|snapshot| snapshot.runs_spent += 1);
+        Ok(())
     }
 
     /// Attempts that were going on when the node ended.

@@ -207,7 +207,7 @@ impl Jobs {
         self.running.remove(&id);
         match outcome {
             Ok(metrics) => {
-                self.desk.complete(id);
+                self.desk.complete(id, &metrics);
                 let receipt = self.desk.log.checkpoint().map(|signed| signed.to_bytes()).unwrap_or_default();
                 tracing::info!(job = %id.job.short(), attempt = id.attempt, "released");
                 self.say(report::Body::Ended(wire::Ended {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use banyan_proto::canonical::{Canonical, Digest};
-use banyan_proto::evidence::{Manifest, Salts};
+use banyan_proto::evidence::{Manifest, Part, Salts};
 use banyan_proto::job::When;
 use banyan_proto::wire;
 use banyan_protocols::catalogue::Output;
@@ -49,11 +49,9 @@ pub(crate) async fn hold(desk: &Desk, basis: &Basis, output: &Output) -> Result<
 }
 
 impl HeldResult {
-    /// What this party signs for: the salted digest of the held file, or zero where it receives none. The salt keeps the
-    /// others, who see it, from testing what the result is.
+    /// What this party signs for: the salted digest of the held file, or zero where it receives none.
     pub(crate) fn commitment(&self) -> Digest {
-        let salted = |file: &Held| Digest::of("banyan/result/v1", &[&self.salt[..], &file.digest()].concat());
-        self.file.as_ref().map(salted).unwrap_or_default()
+        self.file.as_ref().map(|file| Part::output_of(&self.salt, &file.digest())).unwrap_or_default()
     }
 
     /// Gives the result its name, and then the manifest beside it, which every party gets.

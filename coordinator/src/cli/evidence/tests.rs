@@ -1,7 +1,10 @@
-use banyan_proto::evidence::{Part, RunMetrics};
+use banyan_proto::evidence::RunMetrics;
 use banyan_proto::identity::Identity;
 
 use super::*;
+
+const RESULT: &str = "id\n1\n";
+const SALT: [u8; 32] = [3; 32];
 
 struct Two {
     keys: BTreeMap<PartyId, PublicKey>,
@@ -20,7 +23,7 @@ fn two() -> Two {
     let part = |party: &PartyId| Part {
         party: party.clone(),
         snapshot: Digest([1; 32]),
-        output: Digest::default(),
+        output: Part::output_of(&SALT, &Sha256::digest(RESULT).into()),
         releases: true,
     };
     let commitment = Commitment {
@@ -37,15 +40,15 @@ fn output(dir: &std::path::Path, party: &PartyId, ids: &[(PartyId, Identity)], c
     let at: banyan_proto::job::When = "2026-11-21T00:00:00Z".parse().unwrap();
     let dir = dir.join(party.as_str());
     std::fs::create_dir(&dir).unwrap();
-    std::fs::write(dir.join("result.csv"), "id\n1\n").unwrap();
+    std::fs::write(dir.join("result.csv"), RESULT).unwrap();
     let checkpoint =
         |of: &PartyId| Checkpoint { party: of.clone(), size: 9, root: Digest::default(), head: Digest::default(), at };
     let others = ids.iter().filter(|(other, _)| other != party);
     let manifest = serde_json::json!({
         "version": 1, "job": "common", "spec": commitment.spec, "plan": commitment.plan, "scenario": Digest::default(),
         "attempt": 0, "party": party, "protocol": "dh", "form": "rows-to-receiver", "file": "result.csv",
-        "file_sha256": sha256(&dir.join("result.csv")).unwrap(), "matches": 1, "bands": [],
-        "commitment": commitment.digest(),
+        "file_sha256": HEXLOWER.encode(&sha256(&dir.join("result.csv")).unwrap()), "matches": 1, "bands": [],
+        "commitment": commitment.digest(), "salts": { "snapshot": "", "output": HEXLOWER.encode(&SALT) },
         "signatures": ids.iter().map(|(_, id)| BASE64.encode(&id.sign(commitment).to_bytes())).collect::<Vec<_>>(),
         "receipts": others.map(|(of, id)| BASE64.encode(&id.sign(&checkpoint(of)).to_bytes())).collect::<Vec<_>>(),
         "released": at, "metrics": RunMetrics::default(),
@@ -71,6 +74,10 @@ fn what_is_right_is_proven() {
 fn every_gap_is_named() {
     let mut changed = two();
     std::fs::write(changed.outputs[0].dir.join("result.csv"), "id\n2\n").unwrap();
+    assert_eq!(said(&changed), "the manifest of bank: the result file is not the one that was committed to");
+
+    changed = two();
+    changed.outputs[0].manifest.salts.output = None;
     assert_eq!(said(&changed), "the manifest of bank: the result file is not the one that was committed to");
 
     changed = two();
