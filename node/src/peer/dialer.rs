@@ -1,7 +1,7 @@
 //! One HTTP/2 connection per peer, kept, and made again on demand.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use banyan_proto::wire::peer_client::PeerClient;
 use banyan_protocols::party::PartyId;
 use banyan_protocols::transport::LinkError;
 use hyper_util::rt::TokioIo;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -117,7 +117,7 @@ impl Dialer {
                 _ => unreachable(&error),
             }
         })?;
-        let channel = self.channel(TokioIo::new(tls)).await.map_err(|error| unreachable(&error))?;
+        let channel = self.channel(TokioIo::new(tls)).await.map_err(|error| self.broken(&error, peer, url))?;
         Ok(PeerClient::new(channel)
             .max_decoding_message_size(wire::MESSAGE_MAX)
             .max_encoding_message_size(wire::MESSAGE_MAX))
@@ -140,24 +140,25 @@ impl Dialer {
             .await
     }
 
+    /// What a failed opening means, wherever in the connection it failed.
     fn link_error(&self, status: &Status, peer: &PartyId, url: &str) -> LinkError {
-        let alert = std::iter::successors(status.source(), |&error| error.source())
-            .filter_map(|error| error.downcast_ref::<std::io::Error>())
-            .find_map(rustls_error);
-        match alert {
-            // TLS 1.3 clients are done before the server has looked at their certificate
-            Some(rustls::Error::AlertReceived(
-                AlertDescription::AccessDenied
-                | AlertDescription::BadCertificate
-                | AlertDescription::CertificateUnknown,
-            )) => LinkError::Refused(format!(
-                "{peer} does not know this node's key: ask it to pin {}, {}",
-                self.name,
-                self.me.public().fingerprint()
-            )),
-            _ if is_broken(status) => LinkError::Unreachable(format!("{url}: {}", status.message())),
-            _ => stream::link_error(status),
+        if is_broken(status) {
+            self.broken(status.source().unwrap_or(status), peer, url)
+        } else {
+            stream::link_error(status)
         }
+    }
+
+    /// What broke a connection. HTTP/2 keeps the text of a cause and not its type, so the text it is.
+    fn broken(&self, error: &(dyn Error + 'static), peer: &PartyId, url: &str) -> LinkError {
+        let causes = std::iter::successors(Some(error), |&error| error.source());
+        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        // TLS 1.3 clients are done before the server has looked at their certificate
+        if text.contains("received fatal alert: AccessDenied") {
+            let (me, key) = (&self.name, self.me.public().fingerprint());
+            return LinkError::Refused(format!("{peer} does not know this node's key: ask it to pin {me}, {key}"));
+        }
+        LinkError::Unreachable(format!("{url}: {}", stream::remark(&text)))
     }
 }
 

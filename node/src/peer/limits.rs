@@ -44,8 +44,9 @@ pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// a dead one is noticed by the coordinator long before.
 pub const ARRIVAL_MAX: Duration = Duration::from_secs(600);
 
-/// How long a finished step waits for the peer's last bytes to be acknowledged before its stream is dropped.
-pub const LINGER_MAX: Duration = Duration::from_secs(10);
+/// How long a finished step keeps its stream for a living peer that has not read everything yet. As [`ARRIVAL_MAX`]: a
+/// peer may compute before it reads.
+pub const LINGER_MAX: Duration = ARRIVAL_MAX;
 
 /// How long open streams may take to close when the node stops.
 pub const STOP_WAIT: Duration = Duration::from_secs(2);

@@ -169,3 +169,6 @@ impl Handle {
         self.shared.rendezvous.close(session, None);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! the protocol computes. The protocol holds the two ends of short queues.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,8 +40,8 @@ pub(crate) struct Parts {
     pub(crate) idle: Duration,
     /// Turns true when the session is over.
     pub(crate) closed: watch::Receiver<bool>,
-    /// The step's share of its line, given back when its frames are through.
-    pub(crate) place: LinePlace,
+    /// The step's share of its line, given back when the peer has read everything.
+    pub(crate) _place: LinePlace,
 }
 
 /// The link, and the future that drives it, to be spawned. `raw` gives the stream, and may take its time.
@@ -96,25 +97,31 @@ async fn drive(
         Ok(established) => established,
         Err(error) => return report(&parts, fate, &error),
     };
-    let sending = send_all(&mut raw.outbound, &mut outgoing, sealer, parts.idle / 4);
-    let receiving = receive_all(&mut raw.inbound, &mut incoming, opener, parts.idle, fate);
-    let outcome = tokio::select! {
-        outcome = both(sending, receiving) => outcome,
-        () = &mut over => Err(Ended::Here),
-    };
-    if let Err(ended) = &outcome {
-        let error = match ended {
-            Ended::Here => &LinkError::Closed,
-            Ended::Link(error) => error,
-        };
-        report(&parts, fate, error);
-        if outcome == Err(Ended::Here) {
-            // a peer that is not told would take the end of the stream for a cut
-            let _ = timeout(LAST_WORDS, raw.outbound.send(Out::Stop("stopped"))).await;
+    let finished = AtomicBool::new(false);
+    let outcome = {
+        let (done, heard) = oneshot::channel();
+        let sending = send_all(&mut raw.outbound, &mut outgoing, sealer, heard, parts.idle / 4, &finished);
+        let receiving = receive_all(&mut raw.inbound, &mut incoming, opener, done, parts.idle, fate);
+        tokio::select! {
+            outcome = both(sending, receiving) => outcome,
+            () = &mut over => Err(Ended::Here),
         }
+    };
+    match &outcome {
+        Ok(()) => {}
+        Err(Ended::Here) => report(&parts, fate, &LinkError::Closed),
+        Err(Ended::Link(error)) => report(&parts, fate, error),
     }
-    drop((outgoing, incoming, parts.place));
-    linger(raw).await;
+    drop((outgoing, incoming));
+    let patience = if finished.into_inner() && !matches!(outcome, Err(Ended::Link(_))) {
+        LINGER_MAX
+    } else {
+        // a peer that is not told would take the end of the stream for a cut
+        let _ = timeout(LAST_WORDS, raw.outbound.send(Out::Stop("stopped"))).await;
+        LAST_WORDS
+    };
+    // whether it went well or not, the stream is dropped next
+    let _ = timeout(patience, linger(raw, parts.idle)).await;
 }
 
 /// Why a link ended before both end marks.
@@ -212,11 +219,14 @@ async fn both(
     }
 }
 
+/// Sends what the protocol sends, then pulses until the peer's end mark is there too, since the peer may still be reading.
 async fn send_all(
     raw: &mut Pin<Box<dyn Sink<Out, Error = LinkError> + Send>>,
     queue: &mut mpsc::Receiver<ToSend>,
     mut sealer: Sealer,
+    mut heard: oneshot::Receiver<()>,
     pulse: Duration,
+    finished: &AtomicBool,
 ) -> Result<(), Ended> {
     loop {
         match timeout(pulse, queue.next()).await {
@@ -224,20 +234,25 @@ async fn send_all(
             Ok(Some(ToSend::Frame(frame))) => raw.send(Out::Frame(sealer.frame(&frame)?)).await?,
             Ok(Some(ToSend::End(sent))) => {
                 raw.send(Out::Frame(sealer.end()?)).await?;
-                raw.close().await?;
+                finished.store(true, Ordering::Relaxed);
                 // nobody waits where the protocol was dropped meanwhile
                 let _ = sent.send(());
-                return Ok(());
+                break;
             }
             Ok(None) => return Err(Ended::Here),
         }
     }
+    while timeout(pulse, &mut heard).await.is_err() {
+        raw.send(Out::Pulse).await?;
+    }
+    Ok(())
 }
 
 async fn receive_all(
     raw: &mut (impl Stream<Item = super::stream::In> + Unpin),
     queue: &mut mpsc::Sender<Bytes>,
     mut opener: Opener,
+    done: oneshot::Sender<()>,
     idle: Duration,
     fate: &Fate,
 ) -> Result<(), LinkError> {
@@ -257,20 +272,20 @@ async fn receive_all(
             Opened::End => {
                 let _ = fate.inbound.set(None);
                 queue.close_channel();
+                // the sending half may have failed meanwhile
+                let _ = done.send(());
                 return Ok(());
             }
         }
     }
 }
 
-/// Lets the last bytes go out: dropping a stream that the peer has not ended would take them back.
-async fn linger(mut raw: Raw) {
-    let drained = async {
-        let _ = raw.outbound.close().await;
-        while let Some(Ok(_)) = raw.inbound.next().await {}
-    };
-    // either way the stream is dropped next
-    let _ = timeout(LINGER_MAX, drained).await;
+/// Lets the last bytes go out: dropping a stream that the peer has not ended would take them back. The peer ends it when
+/// it has read them, and pulses until then.
+async fn linger(mut raw: Raw, idle: Duration) {
+    if raw.outbound.close().await.is_ok() {
+        while let Ok(Some(Ok(_))) = timeout(idle, raw.inbound.next()).await {}
+    }
 }
 
 enum ToSend {

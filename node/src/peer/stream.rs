@@ -98,7 +98,8 @@ pub(crate) fn link_error(status: &Status) -> LinkError {
     }
 }
 
-fn remark(text: &str) -> String {
+/// A text that a peer may have had a hand in, fit for our errors and logs.
+pub(crate) fn remark(text: &str) -> String {
     let clean = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     text.chars().take(REMARK_MAX).map(clean).collect()
 }

@@ -86,7 +86,7 @@ impl Transport for Attempt {
             arrival: self.shared.options.arrival,
             idle: self.shared.options.idle,
             closed: self.closed.subscribe(),
-            place,
+            _place: place,
         };
         let (link, driver) = sealed::link(parts, raw);
         self.shared.runtime.spawn(driver);
