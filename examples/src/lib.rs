@@ -1,1 +1,1 @@
-
+//! Stories on real data, one command each: see `examples/*.rs`.

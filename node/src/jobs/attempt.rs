@@ -16,36 +16,16 @@ use banyan_protocols::catalogue::{Input, Output};
 use banyan_protocols::items::Items;
 use banyan_protocols::party::PartyId;
 use banyan_protocols::session::{Meter, Session, SessionId, SessionParts};
-use zeroize::Zeroizing;
 
 use super::Desk;
+use super::basis::{AttemptId, Basis, fresh_seed};
 use super::failure::Failure;
 use super::release::{self, Agreed, Subject};
 use super::result;
 use crate::audit::contradiction;
-use crate::data::{DataSet, Pinned};
-
-/// The number of an attempt of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct AttemptId {
-    pub(crate) job: Digest,
-    pub(crate) attempt: u32,
-}
 
 /// The number of the only task that a plan of one stage gives a party.
 const TASK: u32 = 0;
-
-/// What an attempt rests on from its preparation to its release.
-pub(crate) struct Basis {
-    pub(crate) id: AttemptId,
-    pub(crate) spec: Spec,
-    pub(crate) plan: Plan,
-    pub(crate) pins: BTreeMap<PartyId, PublicKey>,
-    pub(crate) set: Arc<DataSet>,
-    pub(crate) pinned: Pinned,
-    pub(crate) salt: Zeroizing<[u8; 32]>,
-    pub(crate) metrics: RunMetrics,
-}
 
 /// An attempt whose run is spent and whose input is pinned: nothing was sent yet.
 pub(crate) struct Prepared {
@@ -222,13 +202,6 @@ fn matches(output: &Output) -> Option<u64> {
         Output::Rows(rows) => Some(rows.len() as u64),
         Output::Count(count) => Some(*count),
     }
-}
-
-/// 256 fresh bits of the operating system.
-pub(crate) fn fresh_seed() -> Result<Zeroizing<[u8; 32]>, Failure> {
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut_slice()).map_err(|_| Failure::new("bug", "the system gives no randomness"))?;
-    Ok(seed)
 }
 
 fn ms(since: Instant) -> u64 {

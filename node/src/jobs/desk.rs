@@ -17,7 +17,7 @@ use banyan_protocols::compute::Compute;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 
-use super::attempt::AttemptId;
+use super::basis::AttemptId;
 use super::failure::Failure;
 use crate::admin::AdminState;
 use crate::audit::Log;

@@ -3,6 +3,7 @@
 
 mod admit;
 mod attempt;
+mod basis;
 mod desk;
 mod failure;
 mod line;
@@ -24,7 +25,8 @@ use tokio::task::JoinSet;
 pub(crate) use self::desk::Desk;
 pub(crate) use self::line::{Greeting, keep, told};
 
-use self::attempt::{AttemptId, Prepared};
+use self::attempt::Prepared;
+use self::basis::AttemptId;
 use self::failure::Failure;
 use self::line::{Heard, Line};
 use crate::store::{Phase, Progress};

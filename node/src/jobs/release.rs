@@ -142,3 +142,91 @@ fn read_block(r: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
     let length = length.ok_or(Malformed::Range { field: "block length" })?;
     r.bytes(length).map(<[u8]>::to_vec)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use banyan_proto::job::When;
+    use banyan_protocols::error::Error;
+    use banyan_protocols::party::Roster;
+    use banyan_protocols::sim::World;
+
+    use super::*;
+
+    /// What one party brings to the table; the tests spoil one thing of it.
+    #[derive(Clone)]
+    struct Side {
+        name: PartyId,
+        key: Arc<Identity>,
+        signs_with: Arc<Identity>,
+        part: Part,
+        attempt: u32,
+        log_of: PartyId,
+    }
+
+    fn side(name: &str) -> Side {
+        let name = PartyId::new(name).unwrap();
+        let key = Arc::new(Identity::generate().unwrap());
+        let part = Part { party: name.clone(), snapshot: Digest([1; 32]), output: Digest::default(), releases: true };
+        Side { log_of: name.clone(), name, signs_with: key.clone(), key, part, attempt: 1 }
+    }
+
+    fn meet(bank: Side, bureau: Side) -> Vec<Result<Agreed>> {
+        let roster = Roster::pair(bank.name.clone(), bureau.name.clone());
+        let pins: BTreeMap<_, _> = [&bank, &bureau].map(|side| (side.name.clone(), side.key.public())).into();
+        let run = World::new("dh", 1).run(&roster, |session, _| {
+            let side = if *session.me() == bank.name { bank.clone() } else { bureau.clone() };
+            let pins = pins.clone();
+            async move {
+                let at: When = "2026-11-21T00:00:00Z".parse().unwrap();
+                let (root, head) = (Digest([2; 32]), Digest([3; 32]));
+                let checkpoint = Checkpoint { party: side.log_of, size: 7, root, head, at };
+                let checkpoint = side.signs_with.sign(&checkpoint);
+                let subject = Subject { spec: Digest([4; 32]), plan: Digest([5; 32]), attempt: side.attempt };
+                agree(&session, &side.signs_with, &pins, subject, side.part, checkpoint).await
+            }
+        });
+        run.outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    fn deviates(outcomes: &[Result<Agreed>], honest: usize, cheat: &str) {
+        match &outcomes[honest] {
+            Err(Error::Deviation { party, .. }) => assert_eq!(party.as_str(), cheat),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("the honest party agreed"),
+        }
+    }
+
+    #[test]
+    fn honest_parties_sign_the_same_commitment_and_keep_receipts() {
+        let outcomes = meet(side("bank"), side("bureau"));
+        let agreed: Vec<&Agreed> = outcomes.iter().map(|outcome| outcome.as_ref().ok().unwrap()).collect();
+        assert_eq!(agreed[0].commitment, agreed[1].commitment);
+        assert!(agreed.iter().all(|agreed| agreed.releases() && agreed.signatures.len() == 2));
+        assert_eq!(agreed[0].receipts[0].0.as_str(), "bureau");
+    }
+
+    #[test]
+    fn one_no_and_nobody_releases() {
+        let mut bureau = side("bureau");
+        bureau.part.releases = false;
+        let outcomes = meet(side("bank"), bureau);
+        assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_ok_and(|agreed| !agreed.releases())));
+    }
+
+    #[test]
+    fn another_key_another_attempt_another_name_and_another_log_are_deviations() {
+        let spoil: [fn(&mut Side); 4] = [
+            |side| side.signs_with = Arc::new(Identity::generate().unwrap()),
+            |side| side.attempt = 2,
+            |side| side.part.party = PartyId::new("bank").unwrap(),
+            |side| side.log_of = PartyId::new("bank").unwrap(),
+        ];
+        for spoil in spoil {
+            let mut bureau = side("bureau");
+            spoil(&mut bureau);
+            deviates(&meet(side("bank"), bureau), 0, "bureau");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Desk;
-use super::attempt::{Basis, fresh_seed};
+use super::basis::{Basis, fresh_seed};
 use super::failure::Failure;
 use super::release::Agreed;
 use crate::data::{Held, LEVEL_HIDDEN, Wanted, write_count, write_rows};
