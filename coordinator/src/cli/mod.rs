@@ -20,6 +20,7 @@ mod text;
 mod view;
 
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -89,19 +90,28 @@ pub fn main() -> ExitCode {
 /// `programs`.
 pub fn main_with_args(args: impl IntoIterator<Item = OsString>, programs: &Programs) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    std::panic::catch_unwind(|| run(args, programs)).unwrap_or(ExitCode::from(BUG))
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &args),
+    };
+    std::panic::catch_unwind(AssertUnwindSafe(|| run(cli, programs))).unwrap_or_else(|_| {
+        eprintln!("this is a bug in banyan; what nodes and coordinator have written stands");
+        ExitCode::from(BUG)
+    })
 }
 
-fn run(args: Vec<OsString>, programs: &Programs) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let exit = u8::try_from(error.exit_code()).unwrap_or(2);
-            // help that goes nowhere is no failure of its own
-            let _ = error.print();
-            return ExitCode::from(exit);
-        }
-    };
+/// Help and version for people; a wrong flag as JSON where JSON was asked for.
+fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    if error.use_stderr() && args.iter().any(|argument| argument == "--json") {
+        let message = error.render().to_string();
+        return tell(&Err(Failure::input(message.trim().trim_start_matches("error: "))), true);
+    }
+    // nothing to do where stdout or stderr is gone
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn run(cli: Cli, programs: &Programs) -> ExitCode {
     let json = cli.json;
     let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(dispatch(cli, programs)),

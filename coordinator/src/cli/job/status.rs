@@ -48,7 +48,8 @@ pub(crate) fn describe(job: &JobView) -> String {
 
 fn row(party: &PartyView) -> Vec<String> {
     let online = if party.online { "online" } else { "away" };
-    vec![party.name.to_string(), online.into(), party.phase.clone(), bytes(party.bytes_out), party.detail.clone()]
+    let phase = if party.phase.is_empty() { "asked" } else { &party.phase };
+    vec![party.name.to_string(), online.into(), phase.into(), bytes(party.bytes_out), party.detail.clone()]
 }
 
 fn hint(job: &JobView) -> Option<&'static str> {

@@ -69,7 +69,8 @@ pub(crate) fn now(job: &JobView) -> String {
         .parties
         .iter()
         .map(|party| match (party.phase.as_str(), party.detail.as_str()) {
-            ("asked", "") if !party.online => format!("{} is away", party.name),
+            ("", _) if party.online => format!("{} is asked", party.name),
+            ("", _) => format!("{} is away", party.name),
             (phase, "") => format!("{} {phase}", party.name),
             (phase, detail) => format!("{} {phase} ({detail})", party.name),
         })

@@ -132,17 +132,21 @@ impl Party {
         self.until_known(&["approve", &job, "--yes"]).await.map(|_| ())
     }
 
-    /// Why this node did not go on with a job, in its own words, if it says: how its last attempt failed, else why its
-    /// rules say no.
+    /// Why this node ended a job, in its own words: how its last attempt failed, else which of its rules said no. None
+    /// where it only stopped because others did.
     pub(crate) async fn why(&self, job: &Digest) -> Option<String> {
         let job = Value::String(job.to_string());
         let of_job = |answer: &Value| answer["jobs"].as_array()?.iter().find(|one| one["job"] == job).cloned();
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let status = self.call(&["status"]).await.ok()?;
-        let failed = of_job(&status).and_then(|job| text(&job["attempts"].as_array()?.last()?["reason"]));
-        match failed {
-            Some(reason) => Some(reason),
-            None => text(&of_job(&self.call(&["inbox"]).await.ok()?)?["why"]),
+        let last = of_job(&status).and_then(|job| job["attempts"].as_array()?.last().cloned());
+        match last {
+            Some(attempt) if attempt["code"] == "stopped" => None,
+            Some(attempt) => text(&attempt["reason"]),
+            None => {
+                let offer = of_job(&self.call(&["inbox"]).await.ok()?)?;
+                text(&offer["why"]).filter(|_| offer["standing"] == "refused")
+            }
         }
     }
 

@@ -272,7 +272,8 @@ impl Scene {
         if reasons.is_empty() {
             reasons.push(job.reason.clone());
         }
-        let reason = format!("the job was {}: {}", job.state.name(), reasons.join("; "));
+        let ended = if job.state == State::Failed { "failed" } else { &format!("was {}", job.state.name()) };
+        let reason = format!("the job {ended}: {}", reasons.join("; "));
         if job.state == State::Refused { Failure::Refused(reason) } else { Failure::No(reason) }
     }
 
