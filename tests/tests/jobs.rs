@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use banyan_tests::bin;
 use serde_json::Value;
@@ -273,4 +274,42 @@ fn a_scenario_that_has_not_begun_is_refused() {
     let message = early.run(&[]).failed(4);
     let expected = "bank: scenario-not-yet-valid: scenario credit is valid from 2030-01-01T00:00:00Z, it is ";
     assert!(message.starts_with(&format!("the job was refused: {expected}")), "{message}");
+}
+
+#[test]
+fn ctrl_c_stops_every_process_and_leaves_nothing() {
+    let homes = tempfile::tempdir().unwrap();
+    let mut command = Command::new(bin("banyan"));
+    command.args(["demo", "--json"]).env("TMPDIR", homes.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while processes_below(homes.path()) < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "coordinator and both nodes come up");
+        assert!(child.try_wait().unwrap().is_none(), "the demo ended before it could be interrupted");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["error"]["message"], "interrupted: every process was stopped, nothing was released");
+    assert_eq!(processes_below(homes.path()), 0, "every process is gone");
+    assert_eq!(fs::read_dir(homes.path()).unwrap().count(), 0, "and every home with its keys");
+}
+
+/// How many processes were given a path below `dir`.
+fn processes_below(dir: &Path) -> usize {
+    let dir = dir.to_str().unwrap();
+    let given = |process: fs::DirEntry| {
+        let arguments = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(dir)
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(Result::ok)
+        .filter(|process| process.path().join("cmdline").exists())
+        .map(given)
+        .filter(|given| *given)
+        .count()
 }

@@ -13,7 +13,7 @@ use crate::cli::developer::{Developer, HomeArg};
 #[command(after_help = "Example:
   banyan job cancel common-customers --reason \"wrong column\"
 
-A stopped job stays stopped. Runs that were spent stay spent.")]
+Proposed again, everyone is asked again. Runs that were spent stay spent.")]
 pub(crate) struct CancelArgs {
     /// The job, by its name or the first digits of its digest
     job: String,
