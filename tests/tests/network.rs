@@ -87,7 +87,8 @@ impl Message for Full {
 #[tokio::test(flavor = "multi_thread")]
 async fn unread_steps_up_to_the_limit_do_not_stall_the_last_one() {
     const UNREAD: usize = STEPS_OPEN_MAX - 1;
-    const FRAMES: usize = 8;
+    // far more than the windows and queues on the way can hold, so that every window is full
+    const FRAMES: usize = 24;
     let [bank, tax] = sessions("window").await;
     let peers = [tax.me().clone(), bank.me().clone()];
     let sent: Arc<[AtomicUsize; UNREAD]> = Arc::new(std::array::from_fn(|_| AtomicUsize::new(0)));
