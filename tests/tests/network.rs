@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use banyan_node::peer::limits::{CONNECTION_WINDOW, STEPS_OPEN_MAX, STREAM_WINDOW};
+use banyan_node::peer::limits::{CONNECTION_WINDOW, HANDSHAKE_WAIT, STEPS_OPEN_MAX, STREAM_WINDOW};
 use banyan_node::peer::{Directory, Handle, Options, PeerService, PinnedPeer};
 use banyan_proto::identity::{Identity, PublicKey};
 use banyan_protocols::catalogue::{CATALOGUE, Form, Input, Output, Parameters, Sizes};
@@ -129,7 +129,8 @@ async fn unread_steps_up_to_the_limit_do_not_stall_the_last_one() {
         }
         Ok::<_, banyan_protocols::error::Error>(())
     };
-    timeout(Duration::from_secs(20), both).await.expect("the last step stalled").unwrap();
+    // sooner than the dialler gives a connection up that takes no opening, and dials another
+    timeout(HANDSHAKE_WAIT * 4 / 5, both).await.expect("the last step stalled").unwrap();
 
     for (session, peer) in [(&bank, &peers[0]), (&tax, &peers[1])] {
         assert_eq!(
