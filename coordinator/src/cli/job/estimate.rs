@@ -6,8 +6,8 @@ use banyan_proto::job::{Plan, Stage};
 use banyan_protocols::sim::Net;
 
 /// Microseconds of one core per scalar multiplication with its hashing and checks, ristretto255 without vector units:
-/// 3.5 CPU-seconds per party at 2^16 against 2^16 rows make 2^17 of them. Processors with AVX-512 IFMA take a third
-/// of it or less; `banyan bench psi` measures a machine.
+/// 3.5 CPU-seconds per party at 2^16 against 2^16 rows make 2^17 of them. Processors with AVX-512 IFMA take about
+/// a third of it; `banyan bench psi` measures a machine.
 const GROUP_OP_US: u64 = 27;
 
 /// The expected duration of a plan over one network.
