@@ -6,6 +6,7 @@ use std::time::Duration;
 use banyan_proto::identity::{Identity, PublicKey};
 use banyan_proto::pinned::{Pins, SERVER_NAME, client_config};
 use hyper_util::rt::TokioIo;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -16,8 +17,9 @@ use crate::peer::limits::{CONNECTION_WINDOW, HEADERS_MAX, STREAM_WINDOW};
 
 /// How long each part of a connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often an idle connection is asked whether it is there: a coordinator that went away is noticed in twice this time.
-const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How often an idle connection to a coordinator is asked whether it is there: one that went away is noticed in twice this
+/// time.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +40,23 @@ pub(crate) enum DialError {
         /// The key it should hold.
         key: PublicKey,
     },
+    /// The right key answered, and then the connection broke: perhaps it does not know this node's key.
+    #[error("{url} broke the connection: {error}")]
+    Broken {
+        /// Where.
+        url: String,
+        /// What HTTP/2 says.
+        error: tonic::transport::Error,
+    },
 }
 
 /// Connects to `key` at `url`, or fails. A connection that breaks stays broken: the caller dials again.
-pub(crate) async fn pinned(url: &str, key: &PublicKey, me: &Identity) -> Result<Channel, DialError> {
+pub(crate) async fn pinned(
+    url: &str,
+    key: &PublicKey,
+    me: &Identity,
+    keepalive: Duration,
+) -> Result<Channel, DialError> {
     let unreachable = |why: &dyn std::fmt::Display| DialError::Unreachable { url: url.into(), why: why.to_string() };
     let config = client_config(me, Pins::Only(*key)).map_err(|error| unreachable(&error))?;
     let tcp = timeout(PATIENCE, TcpStream::connect(url)).await;
@@ -49,8 +64,12 @@ pub(crate) async fn pinned(url: &str, key: &PublicKey, me: &Identity) -> Result<
     tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
     let name = ServerName::try_from(SERVER_NAME).map_err(|error| unreachable(&error))?;
     let tls = timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
-    let tls =
-        tls.map_err(|_| unreachable(&"no TLS"))?.map_err(|_| DialError::OtherKey { url: url.into(), key: *key })?;
+    let tls = tls.map_err(|_| unreachable(&"no TLS"))?.map_err(|error| match rustls_error(&error) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            DialError::OtherKey { url: url.into(), key: *key }
+        }
+        _ => unreachable(&error),
+    })?;
     let mut stream = Some(TokioIo::new(tls));
     // the one connection that was checked, and no second one
     let connector = tower::service_fn(move |_: tonic::transport::Uri| {
@@ -60,10 +79,15 @@ pub(crate) async fn pinned(url: &str, key: &PublicKey, me: &Identity) -> Result<
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_max_header_list_size(HEADERS_MAX)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
+        .http2_keep_alive_interval(keepalive)
+        .keep_alive_timeout(keepalive)
         .keep_alive_while_idle(true)
         .connect_with_connector(connector)
         .await
-        .map_err(|error| unreachable(&error))
+        .map_err(|error| DialError::Broken { url: url.into(), error })
+}
+
+/// The TLS error inside an input-output error.
+fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|error| error.downcast_ref())
 }

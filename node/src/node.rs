@@ -146,7 +146,7 @@ impl Node {
             move || {
                 let (identity, line, coordinator) = (identity.clone(), line.clone(), coordinator.clone());
                 async move {
-                    let channel = dial::pinned(&coordinator.url, &coordinator.key, &identity).await;
+                    let channel = dial::pinned(&coordinator.url, &coordinator.key, &identity, dial::KEEPALIVE).await;
                     let channel = channel.map_err(|error| format!("the coordinator: {error}"))?;
                     *line.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel.clone());
                     Ok(channel)

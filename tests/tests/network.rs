@@ -109,7 +109,7 @@ async fn unread_steps_up_to_the_limit_do_not_stall_the_last_one() {
     let mut before = None;
     let stalled = || {
         let now: Vec<usize> = sent.iter().map(|sent| sent.load(Ordering::Relaxed)).collect();
-        std::mem::replace(&mut before, Some(now.clone())) == Some(now)
+        before.replace(now.clone()) == Some(now)
     };
     let stalled = std::cell::RefCell::new(stalled);
     while !stalled.borrow_mut()() {

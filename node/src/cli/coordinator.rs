@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tonic::transport::Channel;
 
 use super::answer::Failure;
-use crate::dial::{DialError, pinned};
+use crate::dial::{DialError, KEEPALIVE, pinned};
 
 /// How long the coordinator may take to greet.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,8 +29,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 impl Coordinator {
     /// Dials `url` and believes only `key`.
     pub(crate) async fn dial(url: &str, key: &PublicKey, me: &Identity) -> Result<Self, Failure> {
-        let channel = pinned(url, key, me).await.map_err(|error| match error {
-            DialError::Unreachable { .. } => Failure::not_now(format!(
+        let channel = pinned(url, key, me, KEEPALIVE).await.map_err(|error| match error {
+            DialError::Unreachable { .. } | DialError::Broken { .. } => Failure::not_now(format!(
                 "the coordinator at {error}; is it up, and does a firewall let this machine dial it?"
             )),
             DialError::OtherKey { .. } => Failure::refused(format!(

@@ -7,23 +7,17 @@ use std::time::Duration;
 
 use banyan_proto::convert::Opening;
 use banyan_proto::identity::{Identity, PublicKey};
-use banyan_proto::pinned::{self, Pins};
 use banyan_proto::wire;
 use banyan_proto::wire::peer_client::PeerClient;
 use banyan_protocols::party::PartyId;
 use banyan_protocols::transport::LinkError;
-use hyper_util::rt::TokioIo;
-use rustls::CertificateError;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::limits::{CONNECTION_WINDOW, HANDSHAKE_WAIT, HEADERS_MAX, STREAM_WINDOW};
+use super::limits::HANDSHAKE_WAIT;
 use super::stream::{self, Raw};
+use crate::dial::{self, DialError};
 
 /// Keeps the connections that this node dialled.
 pub(crate) struct Dialer {
@@ -101,46 +95,19 @@ impl Dialer {
     }
 
     async fn dial(&self, peer: &PartyId, key: PublicKey, url: &str) -> Result<PeerClient<Channel>, LinkError> {
-        let unreachable = |error: &dyn std::fmt::Display| LinkError::Unreachable(format!("{url}: {error}"));
-        let tcp = TcpStream::connect(url).await.map_err(|error| unreachable(&error))?;
-        tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
-        let config = pinned::client_config(&self.me, Pins::Only(key)).map_err(|error| unreachable(&error))?;
-        let name = ServerName::try_from(pinned::SERVER_NAME).map_err(|error| unreachable(&error))?;
-        let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|error| {
-            match rustls_error(&error) {
-                Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
-                    LinkError::Refused(format!(
-                        "the key at {url} is not the pinned one of {peer}, {}: ask {peer} for its fingerprint, and pin it again only if it was changed on purpose",
-                        key.fingerprint()
-                    ))
-                }
-                _ => unreachable(&error),
-            }
+        let channel = dial::pinned(url, &key, &self.me, self.keepalive).await.map_err(|error| match error {
+            DialError::Unreachable { url, why } => LinkError::Unreachable(format!("{url}: {why}")),
+            DialError::OtherKey { url, key } => LinkError::Refused(format!(
+                "the key at {url} is not the pinned one of {peer}, {}: ask {peer} for its fingerprint, and pin it again only if it was changed on purpose",
+                key.fingerprint()
+            )),
+            DialError::Broken { url, error } => self.broken(&error, peer, &url),
         })?;
-        let channel = self.channel(TokioIo::new(tls)).await.map_err(|error| self.broken(&error, peer, url))?;
         Ok(PeerClient::new(channel)
             .max_decoding_message_size(wire::MESSAGE_MAX)
             .max_encoding_message_size(wire::MESSAGE_MAX))
     }
 
-    /// HTTP/2 over a connection that is there. Where it breaks, the channel stays broken: dialling again is ours.
-    async fn channel(&self, connection: TokioIo<TlsStream<TcpStream>>) -> Result<Channel, tonic::transport::Error> {
-        let mut connection = Some(connection);
-        let connector = tower::service_fn(move |_| {
-            std::future::ready(connection.take().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected)))
-        });
-        Endpoint::from_static("http://peer")
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_max_header_list_size(HEADERS_MAX)
-            .http2_keep_alive_interval(self.keepalive)
-            .keep_alive_timeout(self.keepalive)
-            .keep_alive_while_idle(true)
-            .connect_with_connector(connector)
-            .await
-    }
-
-    /// What a failed opening means, wherever in the connection it failed.
     fn link_error(&self, status: &Status, peer: &PartyId, url: &str) -> LinkError {
         if is_broken(status) {
             self.broken(status.source().unwrap_or(status), peer, url)
@@ -165,8 +132,4 @@ impl Dialer {
 /// No word of the peer, but of the connection.
 fn is_broken(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled)
-}
-
-fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|error| error.downcast_ref())
 }

@@ -131,10 +131,13 @@ impl Message for Blob {
     }
 }
 
+/// The end of a relayed step that came first: where its frames go, and where they come from.
+type HalfOpen = (mpsc::Sender<Result<StepFrame, Status>>, Streaming<StepFrame>);
+
 /// A relay that pairs the ends of a step, as the coordinator does, and may change a frame on the way.
 #[derive(Default)]
 pub(super) struct TestRelay {
-    waiting: Mutex<BTreeMap<Vec<u8>, (mpsc::Sender<Result<StepFrame, Status>>, Streaming<StepFrame>)>>,
+    waiting: Mutex<BTreeMap<Vec<u8>, HalfOpen>>,
     tamper: Option<fn(&mut StepFrame, usize)>,
 }
 
