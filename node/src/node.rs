@@ -217,8 +217,26 @@ fn clean(home: &Home) -> Result<(), NodeError> {
     for entry in std::fs::read_dir(&results).map_err(io(&results))? {
         let path = entry.map_err(io(&results))?.path();
         if path.is_dir() {
-            remove_partials(&path).map_err(io(&path))?;
+            remove_unreleased(&path).map_err(io(&path))?;
             let _ = std::fs::remove_dir(&path); // goes only if it is empty
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a release began in a result's directory and did not finish. The manifest comes last: what stands without
+/// one was never released.
+fn remove_unreleased(directory: &Path) -> io::Result<()> {
+    remove_partials(directory)?;
+    if directory.join("manifest.json").exists() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if entry.file_type()?.is_file() && (name.starts_with("result.") || name.starts_with("manifest.json.")) {
+            std::fs::remove_file(entry.path())?;
         }
     }
     Ok(())

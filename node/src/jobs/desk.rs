@@ -266,6 +266,10 @@ impl Desk {
         if recorded.is_err() || noted.is_err() {
             tracing::error!(code = failure.code, "the failure of an attempt was not recorded: is the disk full?");
         }
+        if let Ok((spec, _)) = self.job(&id.job) {
+            // goes only if it is empty: a held result is gone by now, its directory need not stay
+            let _ = std::fs::remove_dir(self.home.result(&spec.name, &id.job, id.attempt));
+        }
         self.tell_admin(None);
     }
 

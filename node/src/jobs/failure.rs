@@ -29,8 +29,8 @@ impl Failure {
     }
 
     /// What the code says to those who must not see the detail.
-    pub(crate) fn public(&self) -> &'static str {
-        match self.code.as_str() {
+    pub(crate) fn public(code: &str) -> &'static str {
+        match code {
             "deviation" => "a party sent what the protocol does not allow",
             "link" => "the connection between two nodes failed; the job may be tried again",
             "deadline" => "the deadline passed",
@@ -39,6 +39,7 @@ impl Failure {
             "below-minimum" => "the result is below the minimum size, and was not opened",
             "clock" => "the node's clock is off",
             "busy" => "the node runs as many attempts as it may; the job may be tried again",
+            "spent" => "this attempt was made before; propose the job again for a new one",
             "receipt" => "a party's log contradicts what it signed before",
             "disk" | "disk-full" => "the node could not write",
             _ => "the node's people see why with `banyan-node status`",
@@ -67,7 +68,12 @@ impl From<DataError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new("store", error.to_string())
+        let code = match &error {
+            StoreError::AlreadySpent { .. } => "spent",
+            StoreError::Exhausted { .. } => "runs-exhausted",
+            _ => "store",
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -14,6 +14,8 @@ use tonic::transport::Channel;
 const REPORTS_MAX: usize = 1024;
 /// The first and the longest pause before the coordinator is dialled again.
 const REDIAL: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
+/// Characters of a reason that is shown: it may be the coordinator's word.
+const REASON_MAX: usize = 300;
 /// How often a quiet line says that it is there: below the idle limits of common firewalls.
 const PULSE: Duration = Duration::from_secs(15);
 
@@ -22,8 +24,8 @@ const PULSE: Duration = Duration::from_secs(15);
 pub(crate) enum Heard {
     /// The line stands. The difference of the coordinator's clock to this one, in milliseconds.
     Up { clock_ahead_ms: i64 },
-    /// The line broke.
-    Down,
+    /// The line broke, or did not come up.
+    Down { reason: String },
     /// The coordinator says something.
     Instruction(instruction::Body),
 }
@@ -65,10 +67,10 @@ where
                 ended = attempt => ended,
                 () = told(&mut stop) => break,
             };
-            if let Err(reason) = broken {
-                tracing::warn!(%reason, retry_ms = pause.as_millis() as u64, "the line to the coordinator is down");
-            }
-            if hear.send(Heard::Down).await.is_err() {
+            let reason = broken.err().unwrap_or_else(|| "closed".to_owned());
+            let reason: String = reason.chars().take(REASON_MAX).collect();
+            tracing::warn!(%reason, retry_ms = pause.as_millis() as u64, "the line to the coordinator is down");
+            if hear.send(Heard::Down { reason }).await.is_err() {
                 break;
             }
             tokio::select! {

@@ -7,6 +7,7 @@ mod basis;
 mod desk;
 mod failure;
 mod line;
+mod recover;
 mod release;
 mod result;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banyan_proto::canonical::{Canonical, Digest};
+use banyan_proto::canonical::Digest;
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::job::Spec;
 use banyan_proto::wire::{self, instruction, report};
@@ -61,7 +62,7 @@ impl Jobs {
 
     /// Runs until told to stop; then ends what is under way, cleanly.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let mut restarted = self.fail_interrupted()?;
+        self.desk.settle()?;
         let mut poll = tokio::time::interval(POLL);
         let mut seen = self.desk.store.change_counter()?;
         loop {
@@ -70,11 +71,11 @@ impl Jobs {
                     Some(Heard::Up { clock_ahead_ms }) => {
                         self.desk.admin.ready("coordinator");
                         self.desk.set_clock(clock_ahead_ms);
-                        for id in std::mem::take(&mut restarted) {
-                            self.say_failed(id, &Failure::new("restarted", "")).await;
-                        }
+                        self.say_again().await;
                     }
-                    Some(Heard::Down) => self.desk.admin.not_ready("coordinator", "the line is down, dialling again"),
+                    Some(Heard::Down { reason }) => {
+                        self.desk.admin.not_ready("coordinator", format!("the line is down, dialling again: {reason}"));
+                    }
                     Some(Heard::Instruction(body)) => self.obey(body).await,
                     None => break,
                 },
@@ -169,6 +170,7 @@ impl Jobs {
             return self.say_failed(id, &failure).await;
         }
         if let Err(failure) = self.desk.begin(id) {
+            tracing::warn!(job = %id.job.short(), attempt = id.attempt, code = failure.code, detail = failure.detail, "refused to begin");
             return self.say_failed(id, &failure).await;
         }
         let (go, going) = oneshot::channel();
@@ -210,18 +212,8 @@ impl Jobs {
         match outcome {
             Ok(metrics) => {
                 self.desk.complete(id, &metrics);
-                let receipt = self.desk.log.checkpoint().map(|signed| signed.to_bytes()).unwrap_or_default();
                 tracing::info!(job = %id.job.short(), attempt = id.attempt, "released");
-                self.say(report::Body::Ended(wire::Ended {
-                    job: id.job.0.to_vec().into(),
-                    attempt: id.attempt,
-                    ok: true,
-                    code: String::new(),
-                    detail: String::new(),
-                    receipt: receipt.into(),
-                    metrics: metrics.to_bytes().into(),
-                }))
-                .await;
+                self.say(self.desk.ended(id, &metrics)).await;
             }
             Err(failure) => {
                 self.desk.fail(id, &failure);
@@ -232,15 +224,7 @@ impl Jobs {
     }
 
     async fn say_failed(&self, id: AttemptId, failure: &Failure) {
-        self.say(report::Body::Ended(wire::Ended {
-            job: id.job.0.to_vec().into(),
-            attempt: id.attempt,
-            ok: false,
-            code: failure.code.clone(),
-            detail: failure.public().into(),
-            ..wire::Ended::default()
-        }))
-        .await;
+        self.say(recover::failed(id, &failure.code)).await;
     }
 
     async fn say(&self, body: report::Body) {
@@ -249,16 +233,16 @@ impl Jobs {
         }
     }
 
-    /// Attempts that a crash cut off are failed cleanly, before anything else.
-    fn fail_interrupted(&self) -> Result<Vec<AttemptId>, Failure> {
-        let interrupted = self.desk.interrupted()?;
-        for id in &interrupted {
-            self.desk.fail(
-                *id,
-                &Failure::new("restarted", "the node was restarted during the attempt: propose the job again"),
-            );
+    /// What the coordinator may not have heard: a line that breaks takes with it what was on its way.
+    async fn say_again(&self) {
+        match self.desk.last_words() {
+            Ok(words) => {
+                for body in words {
+                    self.say(body).await;
+                }
+            }
+            Err(failure) => tracing::error!(detail = failure.detail, "the store cannot be read"),
         }
-        Ok(interrupted)
     }
 
     async fn shut_down(&mut self) {
@@ -284,11 +268,7 @@ async fn one_attempt(
 ) -> Result<RunMetrics, Failure> {
     let phase = |phase: Phase| {
         desk.phase(id, phase);
-        let _ = reports.try_send(report::Body::Phase(wire::Phase {
-            job: id.job.0.to_vec().into(),
-            attempt: id.attempt,
-            phase: phase.as_str().into(),
-        }));
+        let _ = reports.try_send(recover::phase(id, phase));
     };
     let cpu_before = crate::usage::now().cpu_ms;
     let prepared = Prepared::prepare(&desk, id, &admissions).await?;

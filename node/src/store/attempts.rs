@@ -173,6 +173,16 @@ impl Store {
         })
     }
 
+    /// The last attempt of each job, those that changed last first, at most `most`.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub fn last_attempts(&self, most: u32) -> Result<Vec<Attempt>> {
+        let last = "SELECT * FROM attempts AS a
+                    WHERE attempt = (SELECT max(attempt) FROM attempts WHERE job = a.job) ORDER BY changed DESC LIMIT ?1";
+        self.with(|c| c.prepare(last)?.query_map([most], read)?.collect())
+    }
+
     /// Keeps a peer's signed checkpoint of its log, which the caller verified, with the attempt at whose end it came.
     ///
     /// # Errors

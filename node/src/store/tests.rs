@@ -191,6 +191,13 @@ fn an_attempt_that_a_kill_interrupted_is_found() {
     let endings: Vec<_> =
         store.attempts(&JOB).unwrap().into_iter().map(|a| a.ending == Some(Ending::Completed)).collect();
     assert_eq!(endings, [false, true]);
+    store.begin_attempt(&SCENARIO, 1).unwrap();
+    let mut last: Vec<_> = store.last_attempts(9).unwrap().into_iter().map(|a| (a.job, a.attempt)).collect();
+    last.sort();
+    let mut expected = [(JOB, 2), (SCENARIO, 1)];
+    expected.sort();
+    assert_eq!(last, expected, "one of each job");
+    assert_eq!(store.last_attempts(1).unwrap().len(), 1);
 }
 
 #[test]
