@@ -1,5 +1,10 @@
 //! What the whole-system tests share.
 
+pub mod job;
+pub mod office;
+pub mod party;
+pub mod process;
+
 use std::path::PathBuf;
 
 /// The real program of that name, as the same build left it beside the tests.

@@ -1,0 +1,278 @@
+//! Everything has a limit, and every limit ends in words: deadlines, silent peers, validity, halts, ports, homes, files
+//! that change under a job. And no identifier is anywhere but in the data and in the result.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use banyan_tests::job::Job;
+use banyan_tests::office::{Office, id, result, until};
+use banyan_tests::process::call;
+use banyan_tests::{bin, party::Party};
+use jiff::{Timestamp, ToSpan};
+use serde_json::Value;
+
+const SMALL: usize = 200;
+/// A protocol that takes a moment.
+const LONG: usize = 8000;
+
+#[test]
+fn a_peer_that_never_prepares_ends_at_the_deadline() {
+    let office = Office::open(SMALL);
+    let job = Job { deadline_s: 1, ..Job::new("late", SMALL) };
+    office.propose(&job);
+    office.bureau.approve("late");
+    until("the bureau has admitted it", || {
+        let job = office.job("late");
+        job["parties"].as_array().unwrap().iter().any(|party| party["phase"] == "admitted")
+    });
+    office.bureau.daemon().freeze();
+    office.bank.approve("late");
+    deadline_of(&office.bank.ended("late"), 1);
+    office.bureau.daemon().go_on();
+    assert_eq!(office.failed("late"), "bank failed: deadline: the deadline passed");
+    nothing_left(&office);
+}
+
+#[test]
+fn a_peer_that_goes_silent_ends_at_the_deadline() {
+    let office = Office::open(LONG);
+    let job = Job { deadline_s: 4, ..Job::new("silent", LONG) };
+    running(&office, &job);
+    office.bureau.daemon().freeze();
+    let bank = office.bank.ended("silent");
+    deadline_of(&bank, 4);
+    office.bureau.daemon().go_on();
+    let end = office.over("silent");
+    assert_eq!(end["state"], "failed", "{end:#}{}", office.logs());
+    assert!(end["reason"].as_str().unwrap().ends_with(" failed: deadline: the deadline passed"), "{end:#}");
+    let bureau = office.bureau.ended("silent");
+    assert_eq!(bureau["state"], "failed", "{bureau:#}");
+    nothing_left(&office);
+}
+
+#[test]
+fn a_scenario_counts_from_its_start_to_its_end() {
+    let office = Office::open(SMALL);
+    let now = Timestamp::now();
+    let early = Job {
+        scenario: "early".into(),
+        valid_from: (now + 1.hours()).to_string(),
+        valid_until: (now + 2.hours()).to_string(),
+        ..Job::new("early", SMALL)
+    };
+    office.propose(&early);
+    let refused = office.over("early");
+    assert_eq!(refused["state"], "refused", "{refused:#}");
+    let why = office.bank.offered("early")["why"].as_str().unwrap().to_owned();
+    let expected = format!("scenario-not-yet-valid: scenario early is valid from {}, it is ", early.valid_from);
+    assert!(why.starts_with(&expected), "{why}");
+
+    let past = Job {
+        scenario: "past".into(),
+        valid_from: (now - 2.hours()).to_string(),
+        valid_until: (now - 1.hours()).to_string(),
+        ..Job::new("past", SMALL)
+    };
+    let file = office.root().join("past.toml");
+    fs::write(&file, past.to_toml()).unwrap();
+    let refused = office.developer(&["job", "propose", file.to_str().unwrap()]);
+    assert_ne!(refused.exit, Some(0));
+    let message = refused.json["error"]["message"].as_str().unwrap();
+    let expected = format!("scenario.valid_until: {} is past; ask for a new scenario", past.valid_until);
+    assert!(message.ends_with(&expected), "{message}");
+
+    // one that ends before its people have looked
+    let soon = Timestamp::now() + 2.seconds();
+    let short = Job { scenario: "short".into(), valid_until: soon.to_string(), ..Job::new("short", SMALL) };
+    office.propose(&short);
+    office.bank.offered("short");
+    until("its validity ends", || Timestamp::now() > soon);
+    assert_eq!(
+        office.bank.call(&["approve", "short", "--yes"]).refusal(4),
+        format!("scenario short ended at {}: an approval would allow nothing; ask for a new one", short.valid_until)
+    );
+    let end = office.over("short");
+    assert_eq!(end["state"], "expired", "{end:#}");
+    assert!(
+        end["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("the scenario is no longer valid (scenario.valid_until); missing: "),
+        "{end:#}"
+    );
+}
+
+#[test]
+fn a_halt_stops_a_running_job_within_a_second() {
+    let office = Office::open(LONG);
+    let job = Job::new("halted", LONG);
+    running(&office, &job);
+    office.bureau.daemon().freeze(); // so that it cannot be done before the halt
+    office.bank.call(&["halt", "--all", "--reason", "incident 17"]).answer();
+    let halted = Instant::now();
+    let ended = loop {
+        let last = office.bank.attempts("halted").pop().unwrap();
+        if last["state"] != "under-way" {
+            break last;
+        }
+        assert!(halted.elapsed() < Duration::from_secs(10), "{last:#}");
+    };
+    let changed: Timestamp = ended["changed"].as_str().unwrap().parse().unwrap();
+    let status = office.bank.call(&["status"]).answer();
+    let since: Timestamp = status["halted"]["since"].as_str().unwrap().parse().unwrap();
+    assert!(changed.as_millisecond() - since.as_millisecond() < 1000, "halted {since}, ended {changed}");
+    assert_eq!((&ended["code"], &ended["reason"]), (&"halted".into(), &"everything is halted: incident 17".into()));
+    let log = fs::read_to_string(office.bank.home.join("audit/log.jsonl")).unwrap();
+    assert!(log.contains("\"outcome\":\"halted: incident 17\"") && log.contains("\"outcome\":\"attempt 1 halted\""));
+    office.bureau.daemon().go_on();
+    assert!(office.failed("halted").starts_with("bank failed: halted"));
+    nothing_left(&office);
+
+    // new ones are refused at once, until it is resumed
+    office.propose(&Job::new("another", LONG));
+    assert_eq!(office.over("another")["state"], "refused");
+    assert_eq!(
+        office.bank.offered("another")["why"],
+        "halted: everything is halted here: incident 17; `banyan-node halt --resume` ends it"
+    );
+    office.bank.call(&["halt", "--resume", "--reason", "incident 17 closed"]).answer();
+    office.propose(&job);
+    office.released("halted", 2);
+}
+
+#[test]
+fn a_home_has_one_daemon_and_a_port_one_program() {
+    let mut office = Office::open(SMALL);
+    let home = office.bank.home.clone();
+    let up = |home: &Path| call(&bin("banyan-node"), &["up", "--json", "--home", home.to_str().unwrap()]);
+    assert_eq!(
+        up(&home).refusal(3),
+        format!("another banyan-node runs on {}: stop it first, or give another --home", home.display())
+    );
+    let served = office.home();
+    let second = call(&bin("banyan"), &["serve", "--json", "--home", served.to_str().unwrap()]);
+    assert_eq!(
+        second.refusal(3),
+        format!("another `banyan serve` uses {}; stop it first, or give --home another directory", served.display())
+    );
+
+    // the bureau's port, wanted by the bank
+    office.bank.kill();
+    let taken = fs::read_to_string(office.bureau.home.join("listen.addr")).unwrap().trim().to_owned();
+    let config = fs::read_to_string(home.join("config.toml")).unwrap();
+    let changed = config.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{taken}\""));
+    assert_ne!(changed, config);
+    fs::write(home.join("config.toml"), changed).unwrap();
+    assert_eq!(
+        up(&home).refusal(3),
+        format!(
+            "listen = \"{taken}\" in config.toml cannot be used (Address already in use (os error 98)): stop the program \
+             that has it, or give another port"
+        )
+    );
+}
+
+#[test]
+fn a_file_that_changes_under_a_job_gives_no_result() {
+    let office = Office::open(LONG);
+    let job = Job::new("moved", LONG);
+    running(&office, &job);
+    office.bureau.daemon().freeze();
+    let mut table = OpenOptions::new().append(true).open(&office.bank.table).unwrap();
+    writeln!(table, "{},1", id(LONG * 10)).unwrap();
+    drop(table);
+    office.bureau.daemon().go_on();
+    assert!(office.failed("moved").starts_with("bank failed: changed"), "{:#}", office.job("moved"));
+    let ended = office.bank.ended("moved");
+    assert_eq!(ended["code"], "changed");
+    assert_eq!(
+        ended["reason"],
+        "bank-rows.csv changed during the job: what it computed is for the old content; leave the file alone and start \
+         the job again"
+    );
+    office.bureau.ended("moved");
+    nothing_left(&office);
+    // with the file left alone it goes through, over the new content
+    office.propose(&Job { rows_at_most: LONG + 1, ..Job::new("again", LONG) });
+    office.released("again", 1);
+}
+
+/// The planted identifiers are searched in every file that the parties, the coordinator and their processes left.
+#[test]
+fn identifiers_are_in_the_data_and_the_result_and_nowhere_else() {
+    let office = Office::open(SMALL);
+    let answers = [office.propose_and_approve(&Job::new("canary", SMALL)), office.released("canary", 1)];
+    let results = office.bank.results();
+    assert_eq!(results[0].3.as_deref(), Some(&result(SMALL)[..]), "the recipient has them");
+    let said = [
+        office.bank.call(&["status"]).text,
+        office.bank.call(&["inbox", "canary"]).text,
+        office.bank.call(&["data", "show", "bank-rows"]).text,
+        office.bank.call(&["audit", "verify"]).text,
+        office.bank.call(&["check"]).text,
+        office.developer(&["job", "report", "canary"]).text,
+        answers.iter().map(Value::to_string).collect(),
+    ];
+    let ids: Vec<String> = (0..SMALL + SMALL / 2).map(id).collect();
+    let found = |bytes: &[u8]| ids.iter().find(|id| contains(bytes, id.as_bytes())).cloned();
+    for text in &said {
+        assert_eq!(found(text.as_bytes()), None, "{text}");
+    }
+    let mut looked = 0;
+    for file in files(office.root()) {
+        let is_data = [&office.bank, &office.bureau].iter().any(|party| party.table == file);
+        if is_data || file.starts_with(office.bank.home.join("results")) && file.ends_with("result.csv") {
+            assert!(found(&fs::read(&file).unwrap()).is_some(), "the search finds what is there: {}", file.display());
+            continue;
+        }
+        assert_eq!(found(&fs::read(&file).unwrap()), None, "{}", file.display());
+        looked += 1;
+    }
+    assert!(looked > 20, "homes, states, logs and captured output: {looked} files");
+}
+
+/// Both run the protocol.
+fn running(office: &Office, job: &Job) {
+    let parties = [&office.bank, &office.bureau];
+    let before = parties.map(|party| party.acts("run"));
+    office.propose_and_approve(job);
+    until("both run it", || parties.iter().zip(before).all(|(party, before)| party.acts("run") > before));
+}
+
+fn deadline_of(attempt: &Value, seconds: u32) {
+    assert_eq!(attempt["code"], "deadline", "{attempt:#}");
+    assert_eq!(
+        attempt["reason"],
+        format!(
+            "the deadline of {seconds} seconds passed: raise limits.deadline_s in the spec, or look at the slower party"
+        )
+    );
+}
+
+/// No result, no part of one, and logs that hold.
+fn nothing_left(office: &Office) {
+    for party in [&office.bank, &office.bureau] {
+        let left = files(&party.home.join("results"));
+        assert!(left.is_empty(), "{left:?}");
+        assert!(files(&party.home.join("tmp")).is_empty());
+        Party::verify(party);
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
