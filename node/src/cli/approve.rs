@@ -7,9 +7,10 @@ use crate::keys;
 use crate::store::Store;
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::Canonical;
-use banyan_proto::grant::{Approval, Chain, Reviewer, Scenario};
+use banyan_proto::grant::{Approval, Chain, Reviewer};
 use banyan_proto::identity::Identity;
 use banyan_proto::job::When;
+use banyan_protocols::CATALOGUE;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
@@ -19,6 +20,7 @@ use super::evidence::record_of;
 use super::offers::{self, Read};
 use super::parse::reason;
 use super::prompt::confirm;
+use super::words;
 
 /// Allow a scenario: sign it with the approver's key
 ///
@@ -27,8 +29,7 @@ use super::prompt::confirm;
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  banyan-node inbox fraud-check
-  banyan-node approve fraud-check
+  banyan-node approve fraud-check      (shows the job and its scenario, then asks)
   banyan-node approve fraud-check --key /media/approver/approver.pem --yes")]
 pub(crate) struct Approve {
     /// The job, by its name or the first digits of its digest
@@ -80,13 +81,14 @@ impl Approve {
                 scenario.name
             )));
         }
-        let after = Chain::new(read.offer.reviews.clone()).verify(&digest, &config.required_reviews).map_err(|error| {
-            Failure::refused(format!(
-                "the reviews before yours do not stand: {error}; ask the operator to have it reviewed (`banyan review`)"
-            ))
-        })?;
+        let after =
+            Chain::new(read.offer.reviews.clone()).verify(&digest, &config.required_reviews).map_err(|error| {
+                Failure::refused(format!(
+                    "the reviews before yours do not stand: {error}; ask the operator to have it reviewed"
+                ))
+            })?;
         if !self.yes {
-            confirm(&question(scenario, "Allow"))?;
+            confirm(&desk.question("Allow")?)?;
         }
         desk.sign(true, after, "approved")?;
         let text = format!(
@@ -102,20 +104,12 @@ impl Deny {
         let desk = Desk::open(home, &self.job, self.key.as_deref())?;
         let scenario = &desk.read.spec.scenario;
         if !self.yes {
-            confirm(&question(scenario, "Refuse, for good,"))?;
+            confirm(&desk.question("Refuse, for good,")?)?;
         }
         desk.sign(false, None, &format!("denied: {}", self.reason))?;
         let text = format!("denied: scenario {} ({}), for good", scenario.name, scenario.digest());
         Ok(Answer::yes(text, desk.object(false)))
     }
-}
-
-fn question(scenario: &Scenario, what: &str) -> String {
-    format!(
-        "{what} scenario {} ({}) with your signature? Read it whole with `banyan-node inbox`.",
-        scenario.name,
-        scenario.digest().short()
-    )
 }
 
 /// What lies before the approver: the offer, and the key to sign with.
@@ -140,6 +134,14 @@ impl Desk {
         }
         let approver = approver(home, &config, key)?;
         Ok(Self { home: home.clone(), config, store, read, approver })
+    }
+
+    /// What is asked of the approver: the job and its scenario in plain words, as `inbox` shows them, then the question.
+    fn question(&self, what: &str) -> Result<String, Failure> {
+        let spec = &self.read.spec;
+        let whole = words::job(spec, &self.config.name, &CATALOGUE, When(Timestamp::now()))?;
+        let (name, digest) = (&spec.scenario.name, spec.scenario.digest());
+        Ok(format!("{whole}\n{what} scenario {name} ({}) with your signature?", digest.short()))
     }
 
     /// Signs a word on the scenario, logs it, and hands it to the daemon.

@@ -1,6 +1,7 @@
 //! `banyan-node data`: which tables jobs may name, and how sensitive each column is. Never shows a row.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::config::{Config, Home};
 use crate::data::{Catalog, DataError, DataSet, FileFormat, ScanOptions, scan};
@@ -211,7 +212,8 @@ impl Shelf {
             )));
         }
         let options = ScanOptions { text: texts.iter().cloned().collect(), ..ScanOptions::default() };
-        let mut set = crate::data::describe(&self.config.data_dir(&self.home), file, id, &options)?;
+        let directory = self.config.data_dir(&self.home);
+        let mut set = crate::data::describe(&directory, &below(&directory, file)?, id, &options)?;
         set.description = description;
         for name in texts {
             set.column(name)?;
@@ -226,10 +228,8 @@ impl Shelf {
         let shelf = Self::open(&self.home)?;
         let mut answer = shelf.show(id.as_str())?;
         if !graded {
-            answer.add(&format!(
-                "\nGrade the other columns in {}: 1 open … 4 most sensitive.",
-                self.home.catalog().display()
-            ));
+            let which = if levels.is_empty() { "the columns" } else { "the other columns" };
+            answer.add(&format!("\nGrade {which} in {}: 1 open … 4 most sensitive.", self.home.catalog().display()));
         }
         Ok(answer)
     }
@@ -262,6 +262,22 @@ impl Shelf {
     }
 }
 
+/// A file's path below the data directory, also where it was given whole, as a shell completes it.
+fn below(directory: &Path, file: &str) -> Result<String, Failure> {
+    let whole = Path::new(file);
+    if whole.is_relative() {
+        return Ok(file.to_owned());
+    }
+    let inside = whole.strip_prefix(directory).ok().and_then(Path::to_str);
+    inside.map(str::to_owned).ok_or_else(|| {
+        Failure::input(format!(
+            "{file} is not in the data directory {}: jobs reach no other file; put it there, or give the directory it is \
+             in to `banyan-node init --data`, later as data_dir in config.toml",
+            directory.display()
+        ))
+    })
+}
+
 fn publish(set: &DataSet) -> Result<Published, DataError> {
     Catalog::new([set.clone()]).publish()
 }
@@ -276,6 +292,15 @@ fn format(set: &DataSet) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_named_below_the_data_directory() {
+        let directory = Path::new("/srv/tables");
+        assert_eq!(below(directory, "2026/tax.csv"), Ok("2026/tax.csv".to_owned()));
+        assert_eq!(below(directory, "/srv/tables/2026/tax.csv"), Ok("2026/tax.csv".to_owned()));
+        let outside = below(directory, "/srv/other/tax.csv").unwrap_err().to_string();
+        assert!(outside.starts_with("/srv/other/tax.csv is not in the data directory /srv/tables"), "{outside}");
+    }
 
     #[test]
     fn a_level_is_a_column_and_a_number() {

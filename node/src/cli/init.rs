@@ -115,6 +115,7 @@ fn answer(home: &Home, config: &Config, me: &Identity, approver: &Identity) -> A
     let reached = match (&config.listen, &config.url) {
         (None, _) => "no port is open: this node only dials out".to_owned(),
         (Some(listen), None) => format!("peers dial {listen}"),
+        (Some(listen), Some(url)) if listen.to_string() == *url => format!("peers dial {listen}"),
         (Some(listen), Some(url)) => format!("peers dial {url}, which leads to {listen}"),
     };
     let text = format!(

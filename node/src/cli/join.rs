@@ -105,7 +105,8 @@ fn suits(invite: &Invite, config: &Config) -> Result<(), Failure> {
 /// Keeps whom the coordinator introduced, apart from whom this node believes.
 fn introduced(store: &Store, me: &PartyId, roster: Vec<wire::Introduction>) -> Result<Vec<Peer>, Failure> {
     let mut peers = Vec::new();
-    for introduction in roster {
+    // a developer has no node: there is nobody to compute with
+    for introduction in roster.into_iter().filter(|one| one.role != InviteRole::Developer.name()) {
         let odd =
             || Failure::not_now("the coordinator introduced a party with an impossible name or key; tell the operator");
         let peer = Peer {

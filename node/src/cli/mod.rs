@@ -47,8 +47,8 @@ A first job takes six commands:
   banyan-node init --name tax --data /srv/tables
   banyan-node data add residents residents.csv
   banyan-node join banyan-invite:…
-  banyan-node peer confirm bank banyan:abcd-…
   banyan-node up
+  banyan-node peer confirm bank banyan:abcd-…
   banyan-node approve fraud-check")]
 pub(crate) struct Cli {
     /// The node's home directory; the default is $BANYAN_HOME, else ~/.banyan-node

@@ -1,5 +1,7 @@
 //! `banyan-node status`: who this node is, whether its daemon runs, its jobs, budgets and peers.
 
+use std::path::PathBuf;
+
 use crate::admin::Snapshot;
 use crate::config::{Config, Home};
 use crate::keys;
@@ -32,7 +34,7 @@ impl Status {
         let store = Store::open(home)?;
         let daemon = daemon::ask(home);
         let reads = offers::all(&store)?;
-        let (jobs_text, jobs) = jobs(&store, &reads)?;
+        let (jobs_text, jobs) = jobs(home, &store, &reads)?;
         let (budgets_text, budgets) = budgets(&store, &reads)?;
         let halted = store.halted()?;
         let peers: Vec<String> = store.peers()?.iter().map(|peer| peer.name.to_string()).collect();
@@ -43,7 +45,16 @@ impl Status {
             text.push_str(&format!("halted  everything, since {}: {}\n", halt.since, plain(&halt.reason)));
         }
         let peers_text = if peers.is_empty() { "none pinned".to_owned() } else { peers.join(", ") };
-        text.push_str(&format!("peers   {peers_text}\n{jobs_text}{budgets_text}"));
+        let waiting: Vec<String> = store.introductions()?.iter().map(|peer| peer.name.to_string()).collect();
+        let waiting: Vec<String> = waiting.into_iter().filter(|name| !peers.contains(name)).collect();
+        text.push_str(&format!("peers   {peers_text}\n"));
+        if !waiting.is_empty() {
+            let names = waiting.join(", ");
+            text.push_str(&format!(
+                "        introduced, not confirmed: {names} (`banyan-node peer confirm NAME FINGERPRINT`)\n"
+            ));
+        }
+        text.push_str(&format!("{jobs_text}{budgets_text}"));
         let object = json!({
             "name": config.name,
             "key": me,
@@ -51,6 +62,7 @@ impl Status {
             "daemon": daemon,
             "halted": halted.map(|halt| json!({ "since": halt.since, "reason": halt.reason })),
             "peers": peers,
+            "introduced": waiting,
             "jobs": jobs,
             "budgets": budgets,
         });
@@ -69,9 +81,10 @@ fn running(daemon: &Snapshot) -> String {
     text
 }
 
-fn jobs(store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> {
+fn jobs(home: &Home, store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> {
     let mut rows = vec![row(["JOB", "DIGEST", "STANDING", "ATTEMPT", "PHASE", "DONE", "SENT"])];
     let mut jobs = Vec::new();
+    let mut any_result = false;
     for read in reads {
         let attempts = store.attempts(&read.offer.job)?;
         let (standing, _) = read.standing();
@@ -80,7 +93,10 @@ fn jobs(store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> 
             (last.attempt.to_string(), ending(last), percent(progress.done, progress.total), bytes(progress.bytes))
         });
         rows.push(row([read.spec.name.as_str(), &read.offer.job.short(), standing, &number, &phase, &done, &sent]));
-        let attempts: Vec<Value> = attempts.iter().map(attempt).collect();
+        let result = |number| home.result(&read.spec.name, &read.offer.job, number);
+        let there = |attempt: &Attempt| Some(result(attempt.attempt)).filter(|dir| dir.is_dir());
+        let attempts: Vec<Value> = attempts.iter().map(|one| attempt(one, there(one))).collect();
+        any_result |= attempts.iter().any(|one| !one["result"].is_null());
         jobs.push(json!({
             "name": read.spec.name,
             "job": read.offer.job,
@@ -88,10 +104,14 @@ fn jobs(store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> 
             "attempts": attempts,
         }));
     }
-    Ok((if jobs.is_empty() { "jobs    none offered\n".to_owned() } else { format!("\n{}", table(&rows)) }, jobs))
+    let mut text = if jobs.is_empty() { "jobs    none offered\n".to_owned() } else { format!("\n{}", table(&rows)) };
+    if any_result {
+        text.push_str(&format!("Results and manifests lie under {}\n", home.results().display()));
+    }
+    Ok((text, jobs))
 }
 
-fn attempt(attempt: &Attempt) -> Value {
+fn attempt(attempt: &Attempt, result: Option<PathBuf>) -> Value {
     let (state, code, reason) = match &attempt.ending {
         None => ("under-way", None, None),
         Some(Ending::Completed) => ("completed", None, None),
@@ -108,6 +128,7 @@ fn attempt(attempt: &Attempt) -> Value {
         "done": attempt.progress.done,
         "total": attempt.progress.total,
         "bytes_out": attempt.progress.bytes,
+        "result": result,
     })
 }
 
