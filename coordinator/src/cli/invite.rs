@@ -18,7 +18,7 @@ use crate::service::Handle;
   banyan invite li-lei --developer     # for a developer: banyan join …
   banyan invite bank --hours 1
 
-The line holds the coordinator's address and key and a secret that works once. Send it like a password, to the one who
+The line holds the coordinator's address and key and a secret that works once. Send it like a password, to the one who \
 shall have that name. It is kept nowhere: if it is lost, make another.")]
 pub(crate) struct InviteArgs {
     /// The name it gets: a-z, 0-9 and '-'. Specs and peers will use it

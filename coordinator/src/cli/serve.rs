@@ -35,12 +35,12 @@ impl CoordinatorHome {
 /// Flags of `serve`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  banyan serve                                              # 0.0.0.0:7400 needs --url, or url in coordinator.toml
+  banyan serve                         # where coordinator.toml in the home has listen and url
   banyan serve --listen 0.0.0.0:7400 --url hub.example:7400
   banyan serve --home ./hub --listen 127.0.0.1:7400         # to try it on one machine
 
-The coordinator makes its key at the first start. It introduces nodes, circulates jobs and relays sealed frames. It holds
-no key that opens them, and sees no row. Its log goes to stderr: RUST_LOG=debug says more, --json makes it JSON lines.
+The coordinator makes its key at the first start. It introduces nodes, circulates jobs and relays sealed frames. It holds \
+no key that opens them, and sees no row. Its log goes to stderr: RUST_LOG=debug says more, --json makes it JSON lines. \
 Stop it with ctrl-c; jobs under way go on between their nodes.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]

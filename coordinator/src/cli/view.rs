@@ -87,7 +87,7 @@ impl TryFrom<wire::PartyState> for PartyView {
         Ok(Self {
             name: PartyId::new(&party.name).map_err(odd)?,
             online: party.online,
-            phase: plain(&party.phase),
+            phase: plain(if party.phase.is_empty() { "asked" } else { &party.phase }),
             detail: plain(&party.detail),
             done: party.done,
             total: party.total,

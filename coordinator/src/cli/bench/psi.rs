@@ -27,13 +27,13 @@ use crate::cli::progress::Progress;
   banyan bench psi --protocol dh --size 6789 --receiver-size 31 --net wan --json
   banyan bench psi --protocol dh --size 65536 --via memory --net lan
 
-Both files have 18-character ids, half of the smaller one in common. wall_s runs from both parties connected to the
-output written: reading the CSV, the protocol, the release, writing the CSV. Processes, keys, approvals and handshakes
-are in setup_s. cpu_s and peak_rss_mb are of each node's process; with --via memory both parties are in one process, the
+Both files have 18-character ids, half of the smaller one in common. wall_s runs from both parties connected to the \
+output written: reading the CSV, the protocol, the release, writing the CSV. Processes, keys, approvals and handshakes \
+are in setup_s. cpu_s and peak_rss_mb are of each node's process; with --via memory both parties are in one process, the \
 network's time is simulated, and files are left out.
 
---net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a
-proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a
+--net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
+proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
 virtual clock.")]
 pub(crate) struct PsiArgs {
     /// The protocol, by its name in the catalogue

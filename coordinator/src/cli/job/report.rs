@@ -31,8 +31,8 @@ use crate::cli::view::{JobView, PartyView};
   banyan job report common-customers
   banyan job report common-customers --manifest bank/manifest.json --manifest bureau/manifest.json
 
-The coordinator keeps states, byte counts and signed words on logs. The commitment that all parties signed stands in the
-manifest.json beside each party's result: give those you have, and they are checked too. Answers 1 where something that
+The coordinator keeps states, byte counts and signed words on logs. The commitment that all parties signed stands in the \
+manifest.json beside each party's result: give those you have, and they are checked too. Answers 1 where something that \
 is claimed does not hold.")]
 pub(crate) struct ReportArgs {
     /// The job, by its name or the first digits of its digest

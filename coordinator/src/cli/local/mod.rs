@@ -33,9 +33,9 @@ pub(crate) use words::{as_json, proven};
   banyan local examples/data/default_credit/job.toml --out out \\
     --data bank=examples/data/default_credit/bank bureau=examples/data/default_credit/bureau
 
-Every party becomes a real banyan-node process in a throw-away home, with keys of its own, on loopback over TLS. Its data
-sets are the .csv and .parquet files of its directory: the file people.csv is the data set people. Fresh approver keys
-sign the scenario, the job goes through a real coordinator, and every audit log is verified at the end. Then
+Every party becomes a real banyan-node process in a throw-away home, with keys of its own, on loopback over TLS. Its data \
+sets are the .csv and .parquet files of its directory: the file people.csv is the data set people. Fresh approver keys \
+sign the scenario, the job goes through a real coordinator, and every audit log is verified at the end. Then \
 OUT/<party>/manifest.json and, for recipients, OUT/<party>/result.csv (or .parquet) are yours; the homes are gone.")]
 pub(crate) struct LocalArgs {
     /// The job file (TOML)
