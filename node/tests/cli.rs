@@ -287,12 +287,20 @@ fn only_files_of_the_data_directory_are_registered() {
     };
     for (file, found) in [
         ("../secret.csv", "\"../secret.csv\" is not a plain path below the data directory"),
-        ("/etc/passwd", "\"/etc/passwd\" is not a plain path below the data directory"),
         ("link.csv", "`link.csv` leads out of the data directory"),
         ("absent.csv", "`absent.csv` cannot be opened (No such file or directory (os error 2))"),
     ] {
         node.fails(&["data", "add", "x", file], 2, &refused(found));
     }
+    let outside = format!(
+        "/etc/passwd is not in the data directory {}: jobs reach no other file; put it there, or give the directory it is \
+         in to `banyan-node init --data`, later as data_dir in config.toml",
+        node.dir.path().join("data").display()
+    );
+    node.fails(&["data", "add", "x", "/etc/passwd"], 2, &outside);
+    let climbs = format!("{}/../secret.csv", node.dir.path().join("data").display());
+    let climbs_found = refused("\"../secret.csv\" is not a plain path below the data directory");
+    node.fails(&["data", "add", "x", &climbs], 2, &climbs_found);
     node.fails(
         &["data", "show", "residant"],
         2,
