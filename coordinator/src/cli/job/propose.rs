@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use banyan_proto::job::State;
 use clap::Args;
 
 use super::{check, words};
@@ -30,6 +31,13 @@ pub(crate) async fn run(args: ProposeArgs) -> Result<Answer, Failure> {
     let developer = Developer::open(&args.home.path()?)?;
     let explained = words::explain(&spec, &plan).map_err(Failure::input)?;
     let job = Client::of(&developer).await?.propose(&spec).await?;
+    if job.state == State::Refused {
+        let text = format!(
+            "this very job was refused ({}), and a refusal stands; once the reason is gone, propose it under another name",
+            job.reason
+        );
+        return Ok(Answer::no(text, job.as_json()));
+    }
     let text = format!(
         "{explained}\nproposed to {} as {}, attempt {}: {}\nfollow it with `banyan job watch {}`",
         developer.config.coordinator.url,
