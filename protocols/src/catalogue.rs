@@ -212,12 +212,11 @@ mod tests {
 
     #[test]
     fn the_tables_of_the_readmes_are_the_catalogue() {
-        let readmes = [
-            ("README.md", include_str!("../../README.md")),
-            ("protocols/README.md", include_str!("../README.md")),
-        ];
+        let readmes =
+            [("README.md", include_str!("../../README.md")), ("protocols/README.md", include_str!("../README.md"))];
         for (name, readme) in readmes {
-            let shown = readme.split("<!-- table -->\n").nth(1).and_then(|rest| rest.split("<!-- end of table -->").next());
+            let shown =
+                readme.split("<!-- table -->\n").nth(1).and_then(|rest| rest.split("<!-- end of table -->").next());
             assert_eq!(shown, Some(table().as_str()), "put this into {name}:\n{}", table());
         }
     }
