@@ -41,6 +41,7 @@ pub fn client_config(me: &Identity, server: Pins) -> Result<ClientConfig, BadKey
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(vec![certificate], key)
         .map_err(|_| UNUSABLE)?;
+    config.resumption = rustls::client::Resumption::disabled();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }
@@ -59,6 +60,9 @@ pub fn server_config(me: &Identity, clients: Pins) -> Result<ServerConfig, BadKe
         .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(vec![certificate], key)
         .map_err(|_| UNUSABLE)?;
+    // a resumed session would not be asked for its key again: a pin that was taken away must end with the connection
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }

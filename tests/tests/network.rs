@@ -136,7 +136,7 @@ async fn unread_steps_up_to_the_limit_do_not_stall_the_last_one() {
         assert_eq!(
             session.step("more").channel(peer).err().unwrap().to_string(),
             format!(
-                "link to {peer} at step window/more: refused: 7 steps are open to {peer}, and more could stall one \
+                "link to {peer} at step window/more: refused: {STEPS_OPEN_MAX} steps are open to {peer}, and more could stall one \
                  another: finish one first, make steps coarser, or run fewer jobs at once"
             )
         );

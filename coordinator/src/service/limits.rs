@@ -5,12 +5,12 @@ use std::time::Duration;
 /// What one stream may have on its way unread: one full frame of a relayed step.
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
 
-/// What all streams of one connection may have on their way unread. With 7 relayed steps open, all unread, one stream's
+/// What all streams of one connection may have on their way unread. With 15 relayed steps open, all unread, one stream's
 /// window is still free for the standing line.
-pub(crate) const CONNECTION_WINDOW: u32 = 8 << 20;
+pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// Relayed steps that a party has open or waiting: the 7 that its windows allow, and as many that are just closing.
-pub(crate) const RELAYS_PER_PARTY_MAX: usize = 14;
+/// Relayed steps that a party has open or waiting: the 15 that its windows allow, and as many that are just closing.
+pub(crate) const RELAYS_PER_PARTY_MAX: usize = 30;
 
 /// Relayed steps that wait for their other end, of all parties together.
 pub(crate) const RELAYS_WAITING_MAX: usize = 256;
@@ -20,7 +20,7 @@ pub(crate) const RELAY_WAIT: Duration = Duration::from_secs(600);
 
 /// HTTP/2 streams of one connection: a standing line, relayed steps, and some calls. Above what relays may use, so that a
 /// step never waits for one that waits for it. Each may hold one message of up to a MiB in memory.
-pub(crate) const STREAMS_MAX: u32 = 32;
+pub(crate) const STREAMS_MAX: u32 = 48;
 
 /// Connections of one member: a node has one, a developer one per command.
 pub(crate) const CONNECTIONS_PER_KEY_MAX: usize = 8;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use banyan_proto::audit::Act;
+use banyan_proto::audit::{Act, Checkpoint};
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::decision::Decision;
 use banyan_proto::evidence::{Part, RunMetrics};
@@ -109,6 +109,7 @@ impl HeldOutput {
             releases: matches.is_none_or(|matches| matches >= basis.spec.minimum_result),
         };
         let (id, minimum) = (basis.id, basis.spec.minimum_result);
+        desk.decide_again(&basis.spec, &basis.plan)?; // nothing is signed that would not be allowed now
         desk.record(Act::Hold, part.output, format!("attempt {} releases {}", id.attempt, part.releases))?;
         let subject = Subject { spec: id.job, plan: basis.plan.digest(), attempt: id.attempt };
         let checkpoint = desk.log.checkpoint()?;
@@ -122,6 +123,7 @@ impl HeldOutput {
                 ),
             ));
         }
+        desk.decide_again(&basis.spec, &basis.plan)?; // people may have ended it while the others signed
         desk.record(Act::Release, agreed.commitment.digest(), format!("attempt {}", id.attempt))?;
         let usage = crate::usage::now();
         basis.metrics.release_ms = ms(began);
@@ -163,7 +165,8 @@ fn check_admissions(
     Ok(pins)
 }
 
-fn check_decision(decision: Decision) -> Result<(), Failure> {
+/// What is not allowed is a failure.
+pub(crate) fn check_decision(decision: Decision) -> Result<(), Failure> {
     match decision {
         Decision::Allow { .. } => Ok(()),
         Decision::AskPerson { because, .. } | Decision::Deny { because } => {
@@ -179,9 +182,14 @@ fn keep_receipts(desk: &Desk, id: AttemptId, agreed: &Agreed) -> Result<(), Fail
     for (peer, receipt) in &agreed.receipts {
         let unsigned = |error: BadSignature| Failure::new("receipt", format!("receipt of {peer}: {error}"));
         let now = receipt.verify(&receipt.signer()).map_err(unsigned)?;
-        for earlier in desk.store.receipts_of(peer)?.iter().filter(|earlier| earlier.signer() == receipt.signer()) {
+        let kept = desk.store.receipts_of(peer)?; // by size: a shorter log contradicts nothing
+        for earlier in kept.iter().rev().filter(|earlier| earlier.signer() == receipt.signer()) {
             let before = earlier.verify(&earlier.signer()).map_err(unsigned)?;
-            if let Some(broken) = contradiction(&before, &now) {
+            if before.size < now.size {
+                break;
+            }
+            let (first, second) = as_signed(&before, &now);
+            if let Some(broken) = contradiction(first, second) {
                 desk.record(Act::Receipt, receipt.digest(), format!("of {peer} contradicts {}", earlier.digest()))?;
                 let why = format!(
                     "{peer} signed another history of its log before ({broken}): both receipts are kept as evidence"
@@ -196,6 +204,11 @@ fn keep_receipts(desk: &Desk, id: AttemptId, agreed: &Agreed) -> Result<(), Fail
     Ok(())
 }
 
+/// Two checkpoints in the order in which they were signed. Attempts overlap, so they need not come in that order.
+fn as_signed<'a>(one: &'a Checkpoint, other: &'a Checkpoint) -> (&'a Checkpoint, &'a Checkpoint) {
+    if (one.at, one.size) <= (other.at, other.size) { (one, other) } else { (other, one) }
+}
+
 fn matches(output: &Output) -> Option<u64> {
     match output {
         Output::Nothing => None,
@@ -206,4 +219,30 @@ fn matches(output: &Output) -> Option<u64> {
 
 fn ms(since: Instant) -> u64 {
     since.elapsed().as_millis() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_of_overlapping_attempts_contradict_nothing_and_a_log_that_went_back_does() {
+        let signed = |size: u64, second: u32| Checkpoint {
+            party: PartyId::new("bank").unwrap(),
+            size,
+            root: Digest([size as u8; 32]),
+            head: Digest([size as u8; 32]),
+            at: format!("2026-11-21T00:00:{second:02}Z").parse().unwrap(),
+        };
+        let compared = |before: &Checkpoint, now: &Checkpoint| {
+            let (first, second) = as_signed(before, now);
+            contradiction(first, second)
+        };
+        let (first, second) = (signed(5, 1), signed(7, 2));
+        assert_eq!(compared(&first, &second), None);
+        assert_eq!(compared(&second, &first), None, "the first attempt to begin ended last");
+        assert_eq!(compared(&signed(7, 1), &signed(5, 1)), None, "signed within one moment");
+        assert!(compared(&second, &signed(5, 3)).is_some(), "signed later over fewer records");
+        assert!(compared(&second, &Checkpoint { root: Digest([1; 32]), ..second.clone() }).is_some());
+    }
 }

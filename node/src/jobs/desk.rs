@@ -10,6 +10,7 @@ use banyan_proto::evidence::RunMetrics;
 use banyan_proto::grant::Scenario;
 use banyan_proto::identity::{Identity, PublicKey};
 use banyan_proto::job::{Limits, PartySpec, Plan, Spec, Stage};
+use banyan_proto::names::Address;
 use banyan_proto::wire;
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::catalogue::Protocol;
@@ -17,6 +18,7 @@ use banyan_protocols::compute::Compute;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 
+use super::attempt::check_decision;
 use super::basis::AttemptId;
 use super::failure::Failure;
 use crate::admin::AdminState;
@@ -29,7 +31,7 @@ use crate::policy::{self, Ask, ColumnFacts, DatasetFacts, LedgerView, Rules};
 use crate::store::{Ending, Offer, Phase, Progress, Standing, Store};
 
 /// A clock further off than this runs no jobs: validity and deadlines would be someone else's.
-const CLOCK_OFF_MAX_MS: i64 = 60_000;
+const CLOCK_OFF_MAX_MS: u64 = 60_000;
 
 /// Everything an attempt needs from its node.
 pub(crate) struct Desk {
@@ -129,9 +131,10 @@ impl Desk {
         let (Ok(name), Ok(key)) = (PartyId::new(&introduction.name), PublicKey::from_bytes(&introduction.key)) else {
             return tracing::warn!("the coordinator introduced something that is no party");
         };
-        let url = Some(introduction.url.as_str()).filter(|url| !url.is_empty());
+        // where it can be dialled goes into logs and on screens: an address, or nothing
+        let url = introduction.url.parse::<Address>().ok();
         if name != self.me
-            && let Err(error) = self.store.introduce(&name, &key, url)
+            && let Err(error) = self.store.introduce(&name, &key, url.as_ref().map(Address::as_str))
         {
             tracing::warn!(%error, "an introduction was not kept");
         }
@@ -140,7 +143,7 @@ impl Desk {
     /// Notes the coordinator's clock, and warns if it is another time there.
     pub(crate) fn set_clock(&self, ahead_ms: i64) {
         self.clock_ahead_ms.store(ahead_ms, Ordering::Relaxed);
-        self.admin.update(|snapshot| snapshot.clock_ahead_ms = Some(-ahead_ms));
+        self.admin.update(|snapshot| snapshot.clock_ahead_ms = Some(ahead_ms.saturating_neg()));
         match self.check_clock() {
             Ok(()) => self.admin.ready("clock"),
             Err(failure) => {
@@ -153,11 +156,12 @@ impl Desk {
     /// Whether the clocks agree well enough to run a job.
     pub(crate) fn check_clock(&self) -> Result<(), Failure> {
         let ahead_ms = self.clock_ahead_ms.load(Ordering::Relaxed);
-        if ahead_ms.abs() <= CLOCK_OFF_MAX_MS {
+        // the coordinator says what it likes: no number of it may overflow
+        if ahead_ms.unsigned_abs() <= CLOCK_OFF_MAX_MS {
             return Ok(());
         }
         let side = if ahead_ms > 0 { "behind" } else { "ahead of" };
-        let seconds = ahead_ms.abs() / 1000;
+        let seconds = ahead_ms.unsigned_abs() / 1000;
         let why = format!(
             "this node's clock is {seconds} s {side} the coordinator's: no job runs until both are right (set them with chrony or ntpd)"
         );
@@ -168,12 +172,20 @@ impl Desk {
 impl Desk {
     /// What the policy says to a job now.
     pub(crate) fn decide(&self, spec: &Spec, plan: &Plan) -> Result<Decision, Failure> {
-        self.judge(spec, plan, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))
+        self.judge(spec, plan, false, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))
+    }
+
+    /// Asks the policy again about an attempt whose run is spent: while it runs, and before anything of it is signed or
+    /// opened.
+    pub(crate) fn decide_again(&self, spec: &Spec, plan: &Plan) -> Result<(), Failure> {
+        check_decision(
+            self.judge(spec, plan, true, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))?,
+        )
     }
 
     /// The digest of the approval on which a job may run here.
     pub(crate) fn carrying_approval(&self, spec: &Spec, plan: &Plan) -> Result<Digest, Failure> {
-        let carrying = self.judge(spec, plan, policy::carrying_approval)?;
+        let carrying = self.judge(spec, plan, false, policy::carrying_approval)?;
         carrying.ok_or_else(|| Failure::new("approval", "the approval is gone"))
     }
 
@@ -182,6 +194,7 @@ impl Desk {
         &self,
         spec: &Spec,
         plan: &Plan,
+        spent: bool,
         ask: impl FnOnce(&Ask<'_>, &Rules, &LedgerView) -> T,
     ) -> Result<T, Failure> {
         let scenario = spec.scenario.digest();
@@ -204,7 +217,7 @@ impl Desk {
             Err(_) => None, // the policy says it better
         };
         let filter_columns: Vec<String> = filter_columns.unwrap_or_default();
-        Ok(ask(&Ask { spec, plan, me: &self.me, filter_columns: &filter_columns, spent: false }, &rules, &ledger))
+        Ok(ask(&Ask { spec, plan, me: &self.me, filter_columns: &filter_columns, spent }, &rules, &ledger))
     }
 
     fn filter(&self, spec: &Spec, set: &DataSet) -> Result<Option<Filter>, Failure> {

@@ -115,7 +115,7 @@ async fn attend(
                             ));
                         }
                         *pause = REDIAL[0];
-                        let clock_ahead_ms = welcome.now_ms - Timestamp::now().as_millisecond();
+                        let clock_ahead_ms = welcome.now_ms.saturating_sub(Timestamp::now().as_millisecond());
                         hear.send(Heard::Up { clock_ahead_ms }).await.map_err(|_| "stopped")?;
                         for introduction in welcome.roster {
                             let body = instruction::Body::Introduction(introduction);

@@ -12,14 +12,16 @@ mod release;
 mod result;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_proto::canonical::Digest;
 use banyan_proto::evidence::RunMetrics;
-use banyan_proto::job::Spec;
+use banyan_proto::job::{Plan, Spec};
 use banyan_proto::wire::{self, instruction, report};
 use banyan_protocols::session::Meter;
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -30,10 +32,20 @@ use self::attempt::Prepared;
 use self::basis::AttemptId;
 use self::failure::Failure;
 use self::line::{Heard, Line};
+use crate::peer::limits::STEPS_OPEN_MAX;
 use crate::store::{Phase, Progress};
 
 /// Attempts that run at once: each may use the spec's memory.
 const ATTEMPTS_MAX: usize = 4;
+/// Steps that an attempt has open at once: the two of a protocol, and the next while these close.
+const STEPS_PER_ATTEMPT_MAX: usize = 3;
+
+const _: () = assert!(
+    ATTEMPTS_MAX * STEPS_PER_ATTEMPT_MAX <= STEPS_OPEN_MAX,
+    "all attempts may be with one peer, or through the relay"
+);
+/// The longest reason of the coordinator that is kept, in characters.
+const REASON_MAX: usize = 300;
 /// How often the store is asked whether people changed something: a halt takes effect within this time.
 const POLL: Duration = Duration::from_millis(100);
 /// How often a running attempt tells how far it is.
@@ -50,6 +62,7 @@ pub(crate) struct Jobs {
 /// An attempt under way, as the runner holds it.
 struct Running {
     spec: Spec,
+    plan: Plan,
     go: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<Failure>>,
 }
@@ -81,11 +94,12 @@ impl Jobs {
                 },
                 _ = poll.tick() => {
                     let now = self.desk.store.change_counter()?;
-                    if now != seen {
+                    let changed = now != seen;
+                    if changed {
                         seen = now;
                         self.reconsider().await;
                     }
-                    self.stop_what_is_no_longer_allowed();
+                    self.stop_what_is_no_longer_allowed(changed);
                 }
                 Some(done) = self.tasks.join_next() => {
                     if let Ok((id, outcome)) = done {
@@ -120,7 +134,8 @@ impl Jobs {
             }
             instruction::Body::Stop(stop) => {
                 if let Some(id) = attempt_id(&stop.job, stop.attempt) {
-                    let failure = Failure::new("stopped", format!("the coordinator said stop: {}", stop.reason));
+                    let reason: String = stop.reason.chars().take(REASON_MAX).collect();
+                    let failure = Failure::new("stopped", format!("the coordinator said stop: {reason}"));
                     self.stop(id, failure);
                 }
             }
@@ -161,7 +176,7 @@ impl Jobs {
         if self.running.contains_key(&id) {
             return;
         }
-        let (spec, _) = match self.desk.job(&id.job) {
+        let (spec, plan) = match self.desk.job(&id.job) {
             Ok(job) => job,
             Err(failure) => return self.say_failed(id, &failure).await,
         };
@@ -178,10 +193,12 @@ impl Jobs {
         let admissions = prepare.admissions.iter().map(|bytes| bytes.to_vec()).collect();
         let task = one_attempt(self.desk.clone(), id, admissions, going, self.line.reports.clone());
         let deadline_s = spec.limits.deadline_s;
-        self.running.insert(id, Running { spec, go: Some(go), stop: Some(stop) });
+        self.running.insert(id, Running { spec, plan, go: Some(go), stop: Some(stop) });
         self.tasks.spawn(async move {
+            // a panic ends its attempt, on the record, and nothing else
+            let task = AssertUnwindSafe(task).catch_unwind();
             let outcome = tokio::select! {
-                outcome = task => outcome,
+                outcome = task => outcome.unwrap_or_else(|_| Err(Failure::new("bug", "the attempt panicked"))),
                 failure = stopped => Err(failure.unwrap_or_else(|_| Failure::new("stopped", "the node stopped"))),
                 () = tokio::time::sleep(Duration::from_secs(deadline_s.into())) => Err(Failure::deadline(deadline_s)),
             };
@@ -195,13 +212,15 @@ impl Jobs {
         }
     }
 
-    /// Authorisations end while jobs run: revoked, expired, halted.
-    fn stop_what_is_no_longer_allowed(&mut self) {
-        let ended: Vec<(AttemptId, Failure)> = self
-            .running
-            .iter()
-            .filter_map(|(id, running)| Some((*id, self.desk.still_allowed(&running.spec).err()?)))
-            .collect();
+    /// Authorisations end while jobs run: revoked, expired, halted; and, where people changed something, all else that
+    /// the policy looks at.
+    fn stop_what_is_no_longer_allowed(&mut self, changed: bool) {
+        let allowed = |running: &Running| match changed {
+            true => self.desk.decide_again(&running.spec, &running.plan),
+            false => self.desk.still_allowed(&running.spec),
+        };
+        let ended: Vec<(AttemptId, Failure)> =
+            self.running.iter().filter_map(|(id, running)| Some((*id, allowed(running).err()?))).collect();
         for (id, failure) in ended {
             self.stop(id, failure);
         }

@@ -6,13 +6,13 @@ use std::time::Duration;
 pub const STREAM_WINDOW: u32 = 1 << 20;
 
 /// What all steps of one connection may have on their way unread.
-pub const CONNECTION_WINDOW: u32 = 8 << 20;
+pub const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// Steps open at once on one line (the connection to a peer, or the one to the relay).
 ///
 /// HTTP/2 gives each stream its own back-pressure, but unread streams eat the connection's window too: were as many
 /// steps open as fill it, one more would stall silently, and the run with it. So one stream's window stays free:
-/// 8 MiB / 1 MiB − 1 = 7.
+/// 16 MiB / 1 MiB − 1 = 15, which carries every attempt that a node runs at once.
 pub const STEPS_OPEN_MAX: usize = (CONNECTION_WINDOW / STREAM_WINDOW) as usize - 1;
 
 const _: () = assert!(STEPS_OPEN_MAX * (STREAM_WINDOW as usize) < CONNECTION_WINDOW as usize);

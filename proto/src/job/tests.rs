@@ -98,7 +98,7 @@ fn every_wrong_field_is_named_with_its_remedy() {
         (
             "rows_at_most = 27000",
             "rows_at_most = 0",
-            "parties[1].rows_at_most: 0 rows; give an upper bound of the rows that enter, 1 to 1073741824",
+            "parties[1].rows_at_most: 0 rows; give an upper bound of the rows that enter, 1 to 268435456",
         ),
         (
             "recipients = [\"bank\"]",

@@ -159,7 +159,7 @@ async fn places_are_limited_and_given_back() {
     let waiting: Vec<_> = (0..RELAYS_PER_PARTY_MAX).map(wait).collect();
     ends(&house, RELAYS_PER_PARTY_MAX).await;
     let full = open(&bank.member.calls, opening(session, "more", "bank", "bureau")).await.err().expect("refused");
-    assert_eq!((full.code(), full.message()), (Code::ResourceExhausted, "bank has 14 relayed steps open"));
+    assert_eq!((full.code(), full.message()), (Code::ResourceExhausted, "bank has 30 relayed steps open"));
     for task in &waiting {
         task.abort(); // callers that go away leave no place taken
     }

@@ -17,8 +17,9 @@
 //! **Claim.** Semi-honest peers. Under DDH in ristretto255 (about 126 bits) with H and tag as random oracles, the receiver
 //! learns the sender's band and the intersection, or with *cardinality* only its size; the sender learns the receiver's band
 //! and, with *rows-to-both*, the intersection. False matches: at most `n * m * 2^-128`, 2^-72 at the largest bands.
-//! A peer whose elements are not canonical, the identity, or repeated is named before anything made with our secret
-//! leaves, and so is every wrong count, unless it breaks the connection first.
+//! A peer whose elements are not canonical, the identity, or repeated is named before anything made of them, or of what
+//! comes after them, with our secret leaves, and so is every wrong count, unless it breaks the connection first. Good
+//! batches before a bad one may have been answered (rows; a cardinality is answered when all are in).
 //!
 //! **Not claimed.** Anything about a peer that computes on other inputs than its own, or that lies in T, B or M within those
 //! checks; that inputs are true; that X ∩ Y stays hidden from who learns it; that the time before a party's first frame
