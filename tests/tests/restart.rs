@@ -140,6 +140,23 @@ fn what_a_release_began_and_did_not_finish_is_gone_after_the_start() {
     assert_eq!(office.bank.results().len(), 1, "what was released stays");
 }
 
+/// What lies in the socket of a coordinator that is killed is lost; the nodes say it again.
+#[test]
+fn what_the_coordinator_did_not_hear_is_told_again() {
+    let mut office = Office::open(ROWS);
+    office.propose_and_approve(&Job::new("unheard", ROWS));
+    for party in [&office.bank, &office.bureau] {
+        reached(party, "run", 0, || false);
+    }
+    office.coordinator.as_ref().expect("it runs").freeze();
+    for party in [&office.bank, &office.bureau] {
+        assert_eq!(party.ended("unheard")["state"], "completed", "the nodes need it no more");
+    }
+    office.coordinator.take().expect("it runs").kill();
+    office.serve();
+    office.released("unheard", 1);
+}
+
 /// Between the written manifest and the note of it in the database there is a moment too: the manifest is believed.
 #[test]
 fn a_result_whose_end_was_not_noted_is_a_result() {
