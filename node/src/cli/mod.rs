@@ -1,4 +1,4 @@
-//! The commands of `banyan-node`: one file each, thin. Each gives an [`answer::Answer`], said here once for all.
+//! The commands of `banyan-node`: one file each, thin. Each gives an `Answer`, said here once for all.
 
 mod answer;
 mod approve;
