@@ -229,7 +229,9 @@ impl Desk {
     /// Whether a running attempt may go on: revoked, expired and halted end it.
     pub(crate) fn still_allowed(&self, spec: &Spec) -> Result<(), Failure> {
         if let Some(halt) = self.store.halted()? {
-            return Err(Failure::new("halted", format!("everything is halted: {}", halt.reason)));
+            // in the policy's words: which of the two looks first is chance
+            let why = format!("everything is halted here: {}; `banyan-node halt --resume` ends it", halt.reason);
+            return Err(Failure::new("halted", why));
         }
         if self.store.revoked(&spec.scenario.digest())? {
             return Err(Failure::new("scenario-revoked", format!("scenario {} was revoked", spec.scenario.name)));
