@@ -121,6 +121,15 @@ pub struct RunMetrics {
     pub peak_rss_kb: u64,
 }
 
+impl RunMetrics {
+    /// What the coordinator, and through it the other parties, may see: figures that follow from the plan's bands. Time to
+    /// read and write, CPU time and memory follow the true number of rows, and stay in the party's own manifest.
+    pub fn public(&self) -> Self {
+        let Self { run_ms, rounds, bytes_out, bytes_in, .. } = *self;
+        Self { run_ms, rounds, bytes_out, bytes_in, ..Self::default() }
+    }
+}
+
 impl Canonical for RunMetrics {
     const DOMAIN: &'static str = "banyan/metrics/v1";
 }

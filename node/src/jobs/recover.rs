@@ -64,7 +64,7 @@ impl Desk {
             attempt: id.attempt,
             ok: true,
             receipt: receipt.into(),
-            metrics: metrics.to_bytes().into(),
+            metrics: metrics.public().to_bytes().into(),
             ..wire::Ended::default()
         })
     }

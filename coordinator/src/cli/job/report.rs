@@ -131,7 +131,7 @@ fn told(job: &JobView, plan: &Plan, proofs: &[Proof]) -> String {
 }
 
 fn costs(job: &JobView, plan: &Plan) -> Vec<Vec<String>> {
-    let header = ["PARTY", "PREPARE", "RUN", "RELEASE", "CPU", "MEMORY", "SENT", "PLANNED"];
+    let header = ["PARTY", "RUN", "SENT", "PLANNED"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     let ms = |ms: u64| format!("{:.2} s", ms as f64 / 1e3);
     let row = |party: &PartyView| {
@@ -141,11 +141,7 @@ fn costs(job: &JobView, plan: &Plan) -> Vec<Vec<String>> {
         };
         vec![
             party.name.to_string(),
-            ms(m.prepare_ms),
             ms(m.run_ms),
-            ms(m.release_ms),
-            ms(m.cpu_ms),
-            bytes(m.peak_rss_kb * 1024),
             format!("{} ({} bytes)", bytes(m.bytes_out), grouped(m.bytes_out)),
             if m.bytes_out == planned { "the same".into() } else { format!("{} bytes", grouped(planned)) },
         ]
