@@ -6,17 +6,18 @@ use std::time::Duration;
 use banyan_proto::identity::{Identity, PublicKey};
 use banyan_proto::pinned::{Pins, SERVER_NAME, client_config};
 use hyper_util::rt::TokioIo;
-use rustls::CertificateError;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::peer::limits::{CONNECTION_WINDOW, HEADERS_MAX, STREAM_WINDOW};
+use crate::peer::limits::{CONNECTION_WINDOW, HANDSHAKE_WAIT, HEADERS_MAX, STREAM_WINDOW};
 
-/// How long each part of a connection may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may take, from the first packet to the first word of the other end.
+const PATIENCE: Duration = HANDSHAKE_WAIT;
 /// How often an idle connection to a coordinator is asked whether it is there: one that went away is noticed in twice this
 /// time.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -40,13 +41,11 @@ pub(crate) enum DialError {
         /// The key it should hold.
         key: PublicKey,
     },
-    /// The right key answered, and then the connection broke: perhaps it does not know this node's key.
-    #[error("{url} broke the connection: {error}")]
-    Broken {
+    /// The right key answers, and does not know this node's.
+    #[error("{url} does not know this node's key")]
+    Stranger {
         /// Where.
         url: String,
-        /// What HTTP/2 says.
-        error: tonic::transport::Error,
     },
 }
 
@@ -59,17 +58,30 @@ pub(crate) async fn pinned(
 ) -> Result<Channel, DialError> {
     let unreachable = |why: &dyn std::fmt::Display| DialError::Unreachable { url: url.into(), why: why.to_string() };
     let config = client_config(me, Pins::Only(*key)).map_err(|error| unreachable(&error))?;
-    let tcp = timeout(PATIENCE, TcpStream::connect(url)).await;
-    let tcp = tcp.map_err(|_| unreachable(&"no answer"))?.map_err(|error| unreachable(&error))?;
-    tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
     let name = ServerName::try_from(SERVER_NAME).map_err(|error| unreachable(&error))?;
-    let tls = timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, tcp)).await;
-    let tls = tls.map_err(|_| unreachable(&"no TLS"))?.map_err(|error| match rustls_error(&error) {
-        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
-            DialError::OtherKey { url: url.into(), key: *key }
+    let connection = async {
+        let tcp = TcpStream::connect(url).await?;
+        tcp.set_nodelay(true)?;
+        let mut tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
+        // A TLS 1.3 client is done before the server has looked at the client's certificate. What the server says first,
+        // its HTTP/2 settings or a refusal, is awaited here and left to be read: later, HTTP/2 may lose the refusal.
+        if tls.fill_buf().await?.is_empty() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        _ => unreachable(&error),
-    })?;
+        Ok(tls)
+    };
+    let tls = match timeout(PATIENCE, connection).await {
+        Ok(connected) => connected.map_err(|error: std::io::Error| match rustls_error(&error) {
+            Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+                DialError::OtherKey { url: url.into(), key: *key }
+            }
+            Some(rustls::Error::AlertReceived(AlertDescription::AccessDenied)) => {
+                DialError::Stranger { url: url.into() }
+            }
+            _ => unreachable(&error),
+        })?,
+        Err(_) => return Err(unreachable(&format_args!("no answer within {} s", PATIENCE.as_secs()))),
+    };
     let mut stream = Some(TokioIo::new(tls));
     // the one connection that was checked, and no second one
     let connector = tower::service_fn(move |_: tonic::transport::Uri| {
@@ -84,7 +96,7 @@ pub(crate) async fn pinned(
         .keep_alive_while_idle(true)
         .connect_with_connector(connector)
         .await
-        .map_err(|error| DialError::Broken { url: url.into(), error })
+        .map_err(|error| unreachable(&error))
 }
 
 /// The TLS error inside an input-output error.

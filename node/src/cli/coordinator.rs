@@ -30,7 +30,7 @@ impl Coordinator {
     /// Dials `url` and believes only `key`.
     pub(crate) async fn dial(url: &str, key: &PublicKey, me: &Identity) -> Result<Self, Failure> {
         let channel = pinned(url, key, me, KEEPALIVE).await.map_err(|error| match error {
-            DialError::Unreachable { .. } | DialError::Broken { .. } => Failure::not_now(format!(
+            DialError::Unreachable { .. } | DialError::Stranger { .. } => Failure::not_now(format!(
                 "the coordinator at {error}; is it up, and does a firewall let this machine dial it?"
             )),
             DialError::OtherKey { .. } => Failure::refused(format!(

@@ -44,13 +44,13 @@ impl Dialer {
         let (mut client, kept) = self.client(&opening.to, key, url).await?;
         let broken = match self.open(&mut client, opening).await {
             Err(status) if kept && is_broken(&status) => status,
-            Err(status) => return Err(self.link_error(&status, &opening.to, url)),
+            Err(status) => return Err(link_error(&status, url)),
             Ok(raw) => return Ok(raw),
         };
         tracing::debug!(peer = %opening.to, error = %broken.message(), "the kept connection is gone, dialling again");
         self.forget(&opening.to).await;
         let (mut client, _) = self.client(&opening.to, key, url).await?;
-        self.open(&mut client, opening).await.map_err(|status| self.link_error(&status, &opening.to, url))
+        self.open(&mut client, opening).await.map_err(|status| link_error(&status, url))
     }
 
     async fn open(&self, client: &mut PeerClient<Channel>, opening: &Opening) -> Result<Raw, Status> {
@@ -75,13 +75,7 @@ impl Dialer {
             return Ok((line.client.clone(), true));
         }
         *line = None;
-        let client = match timeout(HANDSHAKE_WAIT, self.dial(peer, key, url)).await {
-            Ok(client) => client?,
-            Err(_) => {
-                let seconds = HANDSHAKE_WAIT.as_secs();
-                return Err(LinkError::Unreachable(format!("{url} does not answer within {seconds} s")));
-            }
-        };
+        let client = self.dial(peer, key, url).await?;
         *line = Some(Line { key, url: url.to_owned(), client: client.clone() });
         Ok((client, false))
     }
@@ -101,32 +95,26 @@ impl Dialer {
                 "the key at {url} is not the pinned one of {peer}, {}: ask {peer} for its fingerprint, and pin it again only if it was changed on purpose",
                 key.fingerprint()
             )),
-            DialError::Broken { url, error } => self.broken(&error, peer, &url),
+            DialError::Stranger { .. } => {
+                let (me, key) = (&self.name, self.me.public().fingerprint());
+                LinkError::Refused(format!("{peer} does not know this node's key: ask it to pin {me}, {key}"))
+            }
         })?;
         Ok(PeerClient::new(channel)
             .max_decoding_message_size(wire::MESSAGE_MAX)
             .max_encoding_message_size(wire::MESSAGE_MAX))
     }
+}
 
-    fn link_error(&self, status: &Status, peer: &PartyId, url: &str) -> LinkError {
-        if is_broken(status) {
-            self.broken(status.source().unwrap_or(status), peer, url)
-        } else {
-            stream::link_error(status)
-        }
+/// What the status of a step means, at the peer that lives at `url`.
+fn link_error(status: &Status, url: &str) -> LinkError {
+    if !is_broken(status) {
+        return stream::link_error(status);
     }
-
-    /// What broke a connection. HTTP/2 keeps the text of a cause and not its type, so the text it is.
-    fn broken(&self, error: &(dyn Error + 'static), peer: &PartyId, url: &str) -> LinkError {
-        let causes = std::iter::successors(Some(error), |&error| error.source());
-        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        // TLS 1.3 clients are done before the server has looked at their certificate
-        if text.contains("received fatal alert: AccessDenied") {
-            let (me, key) = (&self.name, self.me.public().fingerprint());
-            return LinkError::Refused(format!("{peer} does not know this node's key: ask it to pin {me}, {key}"));
-        }
-        LinkError::Unreachable(format!("{url}: {}", stream::remark(&text)))
-    }
+    let error: &(dyn Error + 'static) = status.source().unwrap_or(status);
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    LinkError::Unreachable(format!("{url}: {}", stream::remark(&text)))
 }
 
 /// No word of the peer, but of the connection.

@@ -211,6 +211,6 @@ async fn a_server_that_accepts_and_says_nothing_is_noticed() {
     let error = tokio::time::timeout(crate::peer::limits::HANDSHAKE_WAIT * 2, channel.recv::<Blob>(1)).await;
     assert_eq!(
         error.unwrap().unwrap_err().to_string(),
-        format!("link to tax at step test: unreachable: {url} does not answer within 10 s")
+        format!("link to tax at step test: unreachable: {url}: no answer within 10 s")
     );
 }

@@ -190,13 +190,14 @@ impl Coordinator for TestRelay {
         ends.sort();
         let key = [&open.session[..], open.step.as_bytes(), ends.concat().as_bytes()].concat();
         let (sender, receiver) = mpsc::channel(0);
-        let first = self.waiting.lock().unwrap().remove(&key);
-        match first {
+        // one lock for both: two ends that come at once must not both be the first
+        let mut waiting = self.waiting.lock().unwrap();
+        match waiting.remove(&key) {
             Some((other, from_other)) => {
                 tokio::spawn(forward(from_other, sender, None));
                 tokio::spawn(forward(frames, other, self.tamper));
             }
-            None => drop(self.waiting.lock().unwrap().insert(key, (sender, frames))),
+            None => drop(waiting.insert(key, (sender, frames))),
         }
         Ok(Response::new(receiver))
     }
