@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
@@ -14,17 +15,21 @@ use banyan_protocols::compute::Pool;
 use banyan_protocols::party::PartyId;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use crate::admin::{Admin, AdminError, AdminState};
 use crate::audit::{AuditError, Log};
 use crate::config::{Config, ConfigError, Coordinator, Home};
-use crate::data::{Catalog, DataError, Engine, remove_partials};
+use crate::data::{Catalog, DataError, Engine};
 use crate::jobs::{self, Desk, Greeting, Jobs, told};
 use crate::keys::{self, KeyError};
 use crate::peer::{self, Directory, PeerService, PinnedPeer};
 use crate::store::{Store, StoreError};
 use crate::{dial, disk};
+
+/// How long an answer of the admin port may take when the node stops.
+const ADMIN_WAIT: Duration = Duration::from_secs(1);
 
 /// A node, ready to run.
 pub struct Node {
@@ -120,7 +125,7 @@ impl Node {
         let identity = Arc::new(keys::identity(&home)?);
         let store = Store::open(&home)?;
         let log = Log::open(&home, &config.name)?;
-        clean(&home)?;
+        make_dirs(&home)?;
         let engine = Engine::new(&home.tmp().join("spill"))?;
         Catalog::load(&home.catalog(), &config.data_dir(&home))?; // wrong from the start is better told at the start
         let compute = Arc::new(Pool::new(config.threads as usize).map_err(|error| NodeError::Jobs(error.to_string()))?);
@@ -131,7 +136,8 @@ impl Node {
         let listener = listen(&home, &config).await?;
         let url = url(&config, listener.as_ref());
 
-        let (halt, halted) = watch::channel(false);
+        let (quit, quitting) = watch::channel(false); // for the jobs
+        let (halt, halted) = watch::channel(false); // for all that they need
         let line: Arc<Mutex<Option<Channel>>> = Arc::default();
         let pins = Arc::new(Pins { store: store.clone() });
         let relay = {
@@ -157,7 +163,7 @@ impl Node {
             let (catalog, data, url) = (home.catalog(), config.data_dir(&home), url.unwrap_or_default());
             move || Greeting { url: url.clone(), catalogue: published(&catalog, &data) }
         };
-        let line = jobs::keep(dial, greet, halted.clone());
+        let (line, lining) = jobs::keep(dial, greet, halted.clone());
         let desk = Desk {
             me: config.name.clone(),
             identity,
@@ -178,19 +184,21 @@ impl Node {
         let stopped = |mut halted: watch::Receiver<bool>| async move { told(&mut halted).await };
         let admin = tokio::spawn(admin.run(stopped(halted.clone())));
         let peers = tokio::spawn(peers.run(listener, stopped(halted.clone())));
-        let jobs = tokio::spawn(Jobs::new(desk.clone(), line).run(halted));
+        let jobs = tokio::spawn(Jobs::new(desk.clone(), line).run(quitting));
         tokio::pin!(stop, jobs);
         let ended = tokio::select! {
             () = &mut stop => {
                 tracing::info!("stopping");
-                let _ = halt.send(true);
+                let _ = quit.send(true);
                 jobs.await
             }
             ended = &mut jobs => ended,
         };
+        // the jobs have said their last: once that is heard, or nobody hears it, the rest goes
+        let _ = timeout(jobs::FLUSH_WAIT, lining).await;
         let _ = halt.send(true);
         let peers = peers.await;
-        let _ = admin.await;
+        let _ = timeout(ADMIN_WAIT, admin).await;
         desk.log.append("node", Act::Stop, Digest::default(), "stopped")?;
         match ended {
             Ok(Ok(())) => {}
@@ -204,40 +212,11 @@ impl Node {
     }
 }
 
-/// Removes what a crash left unfinished: temporary files, and results that were never released.
-fn clean(home: &Home) -> Result<(), NodeError> {
-    let io = |what: &Path| {
-        let what = what.display().to_string();
-        move |error| NodeError::Io { what, error }
-    };
+/// Makes the directories that jobs write into.
+fn make_dirs(home: &Home) -> Result<(), NodeError> {
     for directory in [home.tmp(), home.results()] {
-        disk::create_private_dir(&directory).map_err(io(&directory))?;
-    }
-    let results = home.results();
-    for entry in std::fs::read_dir(&results).map_err(io(&results))? {
-        let path = entry.map_err(io(&results))?.path();
-        if path.is_dir() {
-            remove_unreleased(&path).map_err(io(&path))?;
-            let _ = std::fs::remove_dir(&path); // goes only if it is empty
-        }
-    }
-    Ok(())
-}
-
-/// Removes what a release began in a result's directory and did not finish. The manifest comes last: what stands without
-/// one was never released.
-fn remove_unreleased(directory: &Path) -> io::Result<()> {
-    remove_partials(directory)?;
-    if directory.join("manifest.json").exists() {
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if entry.file_type()?.is_file() && (name.starts_with("result.") || name.starts_with("manifest.json.")) {
-            std::fs::remove_file(entry.path())?;
-        }
+        disk::create_private_dir(&directory)
+            .map_err(|error| NodeError::Io { what: directory.display().to_string(), error })?;
     }
     Ok(())
 }

@@ -443,11 +443,13 @@ fn any_edited_byte_of_the_log_is_found_and_nothing_is_done_on_it() {
 
     fs::write(&out, "e30=\n").unwrap();
     let message = format!(
-        "{} holds no receipt of this log; give a checkpoint that another party kept of it, or the manifest.json of its \
-         result",
+        "{} holds no receipt of this log; give a checkpoint that another party keeps of it, from its `banyan-node audit \
+         receipt`",
         out.display()
     );
     node.fails(&["audit", "verify", "--receipt", out.to_str().unwrap()], 2, &message);
+    let message = "no receipt of tax is kept here; parties exchange them at the end of a job";
+    node.fails(&["audit", "receipt", "tax"], 2, message);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub enum Decision {
 }
 
 /// What a node must keep when it runs an allowed job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Obligation {
     /// Spend one run of the scenario before the act.

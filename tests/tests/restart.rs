@@ -114,32 +114,6 @@ fn a_run_is_spent_by_an_attempt_that_was_cut_off() {
     );
 }
 
-/// The manifest comes last: a result without one was never released, and a crash leaves it at most until the next start.
-#[test]
-fn what_a_release_began_and_did_not_finish_is_gone_after_the_start() {
-    let mut office = Office::open(20);
-    office.propose_and_approve(&Job::new("whole", 20));
-    office.released("whole", 1);
-    office.bank.ended("whole");
-    office.bank.kill();
-    let results = office.bank.home.join("results");
-    let (half, kept) = (results.join("half-0123456789ab-1"), results.join("notes"));
-    for (directory, file) in [
-        (&half, "result.csv"),
-        (&half, ".result.csv.17.partial"),
-        (&half, "manifest.json.00112233.tmp"),
-        (&kept, "of-the-analyst.txt"),
-    ] {
-        std::fs::create_dir_all(directory).unwrap();
-        std::fs::write(directory.join(file), "id\n").unwrap();
-    }
-    office.bank.up();
-    assert!(!half.exists());
-    assert!(kept.join("of-the-analyst.txt").exists(), "what people put there is theirs");
-    std::fs::remove_dir_all(&kept).unwrap();
-    assert_eq!(office.bank.results().len(), 1, "what was released stays");
-}
-
 /// What lies in the socket of a coordinator that is killed is lost; the nodes say it again.
 #[test]
 fn what_the_coordinator_did_not_hear_is_told_again() {

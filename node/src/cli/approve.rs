@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Home};
 use crate::keys;
-use crate::store::Store;
+use crate::policy::reviewed;
+use crate::store::{Standing, Store};
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::Canonical;
-use banyan_proto::grant::{Approval, Chain, Reviewer};
+use banyan_proto::grant::{Approval, Reviewer};
 use banyan_proto::identity::Identity;
 use banyan_proto::job::When;
 use banyan_protocols::CATALOGUE;
@@ -81,19 +82,26 @@ impl Approve {
                 scenario.name
             )));
         }
-        let after =
-            Chain::new(read.offer.reviews.clone()).verify(&digest, &config.required_reviews).map_err(|error| {
-                Failure::refused(format!(
-                    "the reviews before yours do not stand: {error}; ask the operator to have it reviewed"
-                ))
-            })?;
+        let after = reviewed(&digest, &read.offer.reviews, &config.required_reviews).map_err(|error| {
+            Failure::refused(format!(
+                "the reviews before yours do not stand: {error}; ask the operator to have it reviewed"
+            ))
+        })?;
         if !self.yes {
             confirm(&desk.question("Allow")?)?;
         }
         desk.sign(true, after, "approved")?;
+        let next = match &read.offer.standing {
+            // an offer that was refused is not looked at again
+            Standing::Refused { code, .. } => format!(
+                "Job {} itself was refused before ({code}), which stands: propose it under another name.",
+                read.spec.name
+            ),
+            _ => format!("Job {} goes on as soon as every party has admitted it.", read.spec.name),
+        };
         let text = format!(
-            "approved: scenario {} ({}), until {} or {} runs\nJob {} goes on as soon as every party has admitted it.",
-            scenario.name, digest, scenario.valid_until, scenario.runs, read.spec.name
+            "approved: scenario {} ({}), until {} or {} runs\n{next}",
+            scenario.name, digest, scenario.valid_until, scenario.runs
         );
         Ok(Answer::yes(text, desk.object(true)))
     }

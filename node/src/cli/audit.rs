@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use banyan_proto::audit::Record;
+use banyan_proto::audit::{Checkpoint, Record};
 use banyan_proto::canonical::{Canonical, Digest};
-use banyan_proto::identity::PublicKey;
+use banyan_proto::identity::{PublicKey, Signed};
+use banyan_protocols::party::PartyId;
 use clap::Subcommand;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure};
 use super::evidence::state;
 use super::offers;
+use super::parse::party;
 use super::text::{grouped, plain, row, table};
 use crate::audit::{AuditError, Verified, own_checkpoint, receipts_in, records, verify};
 use crate::config::Home;
@@ -28,7 +30,7 @@ pub(crate) enum Audit {
     #[command(after_help = "\
 Examples:
   banyan-node audit verify
-  banyan-node audit verify --receipt from-bank.checkpoint --receipt bank/results/fraud-check-…/manifest.json
+  banyan-node audit verify --receipt tax-at-bank.checkpoint      (see `audit receipt`, at the bank)
   banyan-node audit verify --log DIR --key ed25519:…        (an exported log, on any machine)")]
     Verify {
         /// A signed checkpoint of this log that another party kept; may be given several times
@@ -59,6 +61,19 @@ Examples:
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Show the last signed checkpoint of another party's log that this node keeps: who checks that log needs it
+    ///
+    /// At the end of each job the parties exchange signed checkpoints of their logs. A party that writes its history anew
+    /// is found by those that others keep.
+    #[command(after_help = "Example:\n  banyan-node audit receipt tax --out tax-at-bank.checkpoint")]
+    Receipt {
+        /// The other party
+        #[arg(value_parser = party)]
+        party: PartyId,
+        /// Write the signed bytes to this file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Copy the log and its checkpoint to a directory, for an auditor
     #[command(after_help = "Example:\n  banyan-node audit export /media/audit-2026")]
     Export {
@@ -73,6 +88,7 @@ impl Audit {
             Self::Verify { receipts, log, key } => check(home, &receipts, log.as_deref(), key),
             Self::Show { job } => show(home, job.as_deref()),
             Self::Checkpoint { out } => checkpoint(home, out.as_deref()),
+            Self::Receipt { party, out } => receipt(home, &party, out.as_deref()),
             Self::Export { dir } => export(home, &dir),
         }
     }
@@ -102,8 +118,8 @@ fn check(home: &Home, files: &[PathBuf], log: Option<&Path>, key: Option<PublicK
 fn unusable(error: AuditError) -> Failure {
     match error {
         AuditError::Unreadable { file } => Failure::input(format!(
-            "{} holds no receipt of this log; give a checkpoint that another party kept of it, or the manifest.json of \
-             its result",
+            "{} holds no receipt of this log; give a checkpoint that another party keeps of it, from its `banyan-node \
+             audit receipt`",
             file.display()
         )),
         error => Failure::input(error),
@@ -179,6 +195,20 @@ fn subjects(home: &Home, job: &str) -> Result<Vec<Digest>, Failure> {
 fn checkpoint(home: &Home, out: Option<&Path>) -> Result<Answer, Failure> {
     let key = keys::identity(home)?.public();
     let signed = own_checkpoint(&home.audit(), &key)?;
+    hand_out(&signed, out, "Give it to the other parties: with it they can prove any later change.")
+}
+
+fn receipt(home: &Home, party: &PartyId, out: Option<&Path>) -> Result<Answer, Failure> {
+    let kept = state(home)?.receipts_of(party)?;
+    let last = kept.last().ok_or_else(|| {
+        Failure::input(format!("no receipt of {party} is kept here; parties exchange them at the end of a job"))
+    })?;
+    hand_out(last, out, &format!("Give it to who checks the log of {party}: banyan-node audit verify --receipt FILE"))
+}
+
+/// A signed checkpoint for others, in a new file or as a line.
+fn hand_out(signed: &Signed<Checkpoint>, out: Option<&Path>, what_for: &str) -> Result<Answer, Failure> {
+    let key = signed.signer();
     let inside = signed.verify(&key).map_err(Failure::input)?;
     let line = BASE64.encode(&signed.to_bytes());
     if let Some(out) = out {
@@ -187,7 +217,7 @@ fn checkpoint(home: &Home, out: Option<&Path>) -> Result<Answer, Failure> {
     }
     let text = match out {
         Some(out) => format!(
-            "{} records of {} as of {}, signed, in {}\nGive it to the other parties: with it they can prove any later change.",
+            "{} records of {} as of {}, signed, in {}\n{what_for}",
             inside.size,
             inside.party,
             inside.at,

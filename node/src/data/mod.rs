@@ -26,7 +26,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use atomic::{AtomicFile, Held, remove_partials};
+pub use atomic::{AtomicFile, Held, Released, remove_partials};
 pub use catalog::{Catalog, Column, DataSet, FileFormat, Kind, LEVEL_HIDDEN};
 pub use encoding::Encoding;
 pub use engine::{Engine, Session};

@@ -110,8 +110,8 @@ async fn from_file_to_result_in_file_order() {
     assert_eq!(keys(&snapshot), ["003", "00x", "9"]);
     let wanted = home.wanted(&["age", "id"], Format::Csv);
     let held = write_rows(&set, &snapshot.pinned, &Rows::new(vec![2, 0]), &wanted).await.unwrap();
-    let path = held.release().unwrap();
-    assert_eq!(fs::read_to_string(path).unwrap(), "age,id\n30, 003 \n,9\n");
+    let released = held.release().unwrap();
+    assert_eq!(fs::read_to_string(released.path()).unwrap(), "age,id\n30, 003 \n,9\n");
 }
 
 #[tokio::test]
@@ -172,7 +172,8 @@ async fn ids_stay_text_in_csv_and_parquet_and_come_back_as_plain_utf8() {
 
     let wanted = home.wanted(&["id", "age"], Format::Parquet);
     let held = write_rows(&set, &snapshot.pinned, &Rows::new(vec![1]), &wanted).await.unwrap();
-    let written = home.set("again.parquet", fs::read(held.release().unwrap()).unwrap(), FileFormat::Parquet, "id:text");
+    let written =
+        home.set("again.parquet", fs::read(held.release().unwrap().path()).unwrap(), FileFormat::Parquet, "id:text");
     assert_eq!(keys(&home.take(&written, &by(&["id"])).await.unwrap()), [ids[1]]);
 }
 
@@ -316,7 +317,7 @@ async fn first_of_repeated_keys_stands_for_all() {
     assert_eq!((keys(&snapshot), snapshot.pinned.dropped()), (vec!["b".into(), "a".into(), "c".into()], 2));
     let wanted = home.wanted(&["age"], Format::Csv);
     let held = write_rows(&set, &snapshot.pinned, &Rows::new(vec![0, 1, 2]), &wanted).await;
-    assert_eq!(fs::read_to_string(held.unwrap().release().unwrap()).unwrap(), "age\n1\n2\n4\n");
+    assert_eq!(fs::read_to_string(held.unwrap().release().unwrap().path()).unwrap(), "age\n1\n2\n4\n");
 }
 
 #[tokio::test]
@@ -370,7 +371,7 @@ async fn hidden_columns_are_keys_but_never_output() {
         "column `id` of data set `tax` has level 3: usable in a key or filter, but never an output column; leave it out of columns"
     );
     let count = write_count(3, Format::Csv, &home.directory.path().join("count.csv")).unwrap();
-    assert_eq!(fs::read_to_string(count.release().unwrap()).unwrap(), "count\n3\n");
+    assert_eq!(fs::read_to_string(count.release().unwrap().path()).unwrap(), "count\n3\n");
 }
 
 #[tokio::test]
@@ -388,7 +389,7 @@ async fn hostile_names_and_filters_splice_nothing() {
     assert_eq!(keys(&snapshot), ["7"]);
     let wanted = home.wanted(&["b.c", hostile], Format::Csv);
     let held = write_rows(&set, &snapshot.pinned, &Rows::new(vec![0]), &wanted).await.unwrap();
-    let written = fs::read_to_string(held.release().unwrap()).unwrap();
+    let written = fs::read_to_string(held.release().unwrap().path()).unwrap();
     assert_eq!(written, "b.c,\"a\"\"; DROP TABLE tax; --\"\n1,7\n");
 }
 

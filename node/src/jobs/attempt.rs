@@ -1,13 +1,12 @@
-//! One attempt of one job at this node: prepare, run, release. Every step is on the record before it is done, and
-//! nothing of the result is readable on disk before every party has signed.
+//! One attempt of one job at this node: prepare, run, release. The spending, the run and the release are on the record
+//! before they happen, and nothing of the result has a name on disk before every party has signed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use banyan_proto::audit::{Act, Checkpoint};
 use banyan_proto::canonical::{Canonical, Digest};
-use banyan_proto::decision::Decision;
+use banyan_proto::decision::{Decision, Obligation};
 use banyan_proto::evidence::{Part, RunMetrics};
 use banyan_proto::grant::Admission;
 use banyan_proto::identity::{BadSignature, PublicKey, Signed};
@@ -15,10 +14,12 @@ use banyan_proto::job::{Plan, Spec};
 use banyan_protocols::catalogue::{Input, Output};
 use banyan_protocols::items::Items;
 use banyan_protocols::party::PartyId;
-use banyan_protocols::session::{Meter, Session, SessionId, SessionParts};
+use banyan_protocols::session::{Session, SessionId, SessionParts};
+use jiff::{SignedDuration, Timestamp};
 
 use super::Desk;
 use super::basis::{AttemptId, Basis, fresh_seed};
+use super::desk::CLOCK_OFF_MAX_MS;
 use super::failure::Failure;
 use super::release::{self, Agreed, Subject};
 use super::result;
@@ -43,23 +44,29 @@ pub(crate) struct HeldOutput {
 impl Prepared {
     /// Checks everything again, spends the run, and pins the input.
     pub(crate) async fn prepare(desk: &Desk, id: AttemptId, admissions: &[Vec<u8>]) -> Result<Self, Failure> {
-        let began = Instant::now();
+        let (at, began) = (Timestamp::now(), Instant::now());
         desk.check_clock()?;
         let (spec, plan) = desk.job(&id.job)?;
         let pins = check_admissions(desk, &spec, &plan, admissions)?;
-        check_decision(desk.decide(&spec, &plan)?)?;
-        desk.spend(id, &spec.scenario)?;
+        let duties = Duties::of(&allowed(desk.decide(&spec, &plan)?)?)?;
+        if duties.spend {
+            desk.spend(id, &spec.scenario)?;
+        }
         let set = desk.dataset(&spec)?;
         let salt = fresh_seed()?;
-        let snapshot = desk.snapshot(&spec, &set, &salt).await?;
+        let snapshot = desk.snapshot(&spec, &set, duties.rows_at_most, &salt).await?;
         let pinned = snapshot.pinned;
         desk.record(Act::Snapshot, Digest(pinned.digest()), format!("{} rows", pinned.len()))?;
         let metrics = RunMetrics { prepare_ms: ms(began), ..RunMetrics::default() };
-        Ok(Self { basis: Basis { id, spec, plan, pins, set, pinned, salt, metrics }, items: snapshot.items })
+        let minimum = duties.minimum_result;
+        Ok(Self {
+            basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics },
+            items: snapshot.items,
+        })
     }
 
-    /// Runs the protocol with the others. `started` is told what to watch, and how many group operations there will be.
-    pub(crate) async fn run(self, desk: &Desk, started: impl FnOnce(Arc<Meter>, u64)) -> Result<HeldOutput, Failure> {
+    /// Runs the protocol with the others. `started` is told the session, and how many group operations there will be.
+    pub(crate) async fn run(self, desk: &Desk, started: impl FnOnce(&Session, u64)) -> Result<HeldOutput, Failure> {
         let began = Instant::now();
         let Self { mut basis, items } = self;
         let bug = |why: &str| Failure::new("bug", why);
@@ -84,7 +91,7 @@ impl Prepared {
             },
         );
         let meter = session.meter();
-        started(meter.clone(), task.group_ops);
+        started(&session, task.group_ops);
         desk.record(Act::Run, basis.id.job, format!("attempt {} {} {}", basis.id.attempt, stage.protocol, stage.form))?;
         let output = protocol.run(&session, task.role(), parameters, Input::Items(items)).await?;
         basis.metrics.run_ms = ms(began);
@@ -100,21 +107,18 @@ impl HeldOutput {
     pub(crate) async fn release(self, desk: &Desk, cpu_before_ms: u64) -> Result<RunMetrics, Failure> {
         let began = Instant::now();
         let Self { mut basis, session, output } = self;
+        let (id, minimum) = (basis.id, basis.minimum);
         let matches = matches(&output);
-        let held = result::hold(desk, &basis, &output).await?;
-        let part = Part {
-            party: desk.me.clone(),
-            snapshot: Digest(basis.pinned.digest()),
-            output: held.commitment(),
-            releases: matches.is_none_or(|matches| matches >= basis.spec.minimum_result),
-        };
-        let (id, minimum) = (basis.id, basis.spec.minimum_result);
+        let releases = matches.is_none_or(|matches| matches >= minimum);
+        let held = result::hold(desk, &basis, &output, releases).await?;
+        let snapshot = Digest(basis.pinned.digest());
+        let part = Part { party: desk.me.clone(), snapshot, output: held.commitment(), releases };
         desk.decide_again(&basis.spec, &basis.plan)?; // nothing is signed that would not be allowed now
         desk.record(Act::Hold, part.output, format!("attempt {} releases {}", id.attempt, part.releases))?;
         let subject = Subject { spec: id.job, plan: basis.plan.digest(), attempt: id.attempt };
         let checkpoint = desk.log.checkpoint()?;
         let agreed = release::agree(&session, &desk.identity, &basis.pins, subject, part, checkpoint).await?;
-        keep_receipts(desk, id, &agreed)?;
+        keep_receipts(desk, &basis, &agreed)?;
         if !agreed.releases() {
             return Err(Failure::new(
                 "below-minimum",
@@ -165,10 +169,33 @@ fn check_admissions(
     Ok(pins)
 }
 
-/// What is not allowed is a failure.
-pub(crate) fn check_decision(decision: Decision) -> Result<(), Failure> {
+/// What the policy asks of an attempt that it allows.
+struct Duties {
+    spend: bool,
+    rows_at_most: u64,
+    minimum_result: u64,
+}
+
+impl Duties {
+    /// Every limit must be among the obligations: an attempt without one would have none.
+    fn of(obligations: &[Obligation]) -> Result<Self, Failure> {
+        let (mut spend, mut rows, mut minimum) = (false, None, None);
+        for obligation in obligations {
+            match *obligation {
+                Obligation::SpendRun => spend = true,
+                Obligation::RowsAtMost(most) => rows = Some(most),
+                Obligation::MinimumResult(least) => minimum = Some(least),
+            }
+        }
+        let missing = || Failure::new("bug", "the policy allowed a job and named no limits");
+        Ok(Self { spend, rows_at_most: rows.ok_or_else(missing)?, minimum_result: minimum.ok_or_else(missing)? })
+    }
+}
+
+/// The obligations of what is allowed. What is not is a failure.
+pub(crate) fn allowed(decision: Decision) -> Result<Vec<Obligation>, Failure> {
     match decision {
-        Decision::Allow { .. } => Ok(()),
+        Decision::Allow { obligations, .. } => Ok(obligations),
         Decision::AskPerson { because, .. } | Decision::Deny { because } => {
             let code = because.first().map_or_else(|| "denied".to_owned(), |rule| rule.name.clone());
             let reasons: Vec<String> = because.into_iter().map(|rule| rule.reason).collect();
@@ -177,11 +204,14 @@ pub(crate) fn check_decision(decision: Decision) -> Result<(), Failure> {
     }
 }
 
-/// Keeps the others' signed word on their logs, if it agrees with what they signed before.
-fn keep_receipts(desk: &Desk, id: AttemptId, agreed: &Agreed) -> Result<(), Failure> {
+/// Keeps the others' signed word on their logs, if it was given now and agrees with what they signed before.
+fn keep_receipts(desk: &Desk, basis: &Basis, agreed: &Agreed) -> Result<(), Failure> {
+    let id = basis.id;
     for (peer, receipt) in &agreed.receipts {
-        let unsigned = |error: BadSignature| Failure::new("receipt", format!("receipt of {peer}: {error}"));
+        let fail = |why: String| Failure::new("receipt", format!("receipt of {peer}: {why}"));
+        let unsigned = |error: BadSignature| fail(error.to_string());
         let now = receipt.verify(&receipt.signer()).map_err(unsigned)?;
+        check_age(&now, basis.at, Timestamp::now()).map_err(fail)?;
         let kept = desk.store.receipts_of(peer)?; // by size: a shorter log contradicts nothing
         for earlier in kept.iter().rev().filter(|earlier| earlier.signer() == receipt.signer()) {
             let before = earlier.verify(&earlier.signer()).map_err(unsigned)?;
@@ -198,8 +228,19 @@ fn keep_receipts(desk: &Desk, id: AttemptId, agreed: &Agreed) -> Result<(), Fail
                 return Err(Failure::new("receipt", why));
             }
         }
-        desk.store.put_receipt(&id.job, id.attempt, peer, receipt)?;
         desk.record(Act::Receipt, receipt.digest(), format!("of {peer}"))?;
+        desk.store.put_receipt(&id.job, id.attempt, peer, receipt)?;
+    }
+    Ok(())
+}
+
+/// A checkpoint is of this attempt: who cut its log cannot pass off an old moment for the moment of signing, at which the
+/// shorter log would contradict nothing.
+fn check_age(checkpoint: &Checkpoint, began: Timestamp, now: Timestamp) -> Result<(), String> {
+    let off = SignedDuration::from_millis(CLOCK_OFF_MAX_MS as i64);
+    let at = checkpoint.at.0;
+    if at < began.saturating_sub(off).unwrap_or(began) || at > now.saturating_add(off).unwrap_or(now) {
+        return Err(format!("it was signed at {}, which is not during this attempt", checkpoint.at));
     }
     Ok(())
 }
@@ -244,5 +285,24 @@ mod tests {
         assert_eq!(compared(&signed(7, 1), &signed(5, 1)), None, "signed within one moment");
         assert!(compared(&second, &signed(5, 3)).is_some(), "signed later over fewer records");
         assert!(compared(&second, &Checkpoint { root: Digest([1; 32]), ..second.clone() }).is_some());
+        let during = |second: &str| format!("2026-11-21T00:{second}Z").parse::<Timestamp>().unwrap();
+        let aged = |from: &str, to: &str| check_age(&signed(5, 30), during(from), during(to));
+        assert_eq!(aged("00:00", "00:40"), Ok(()));
+        assert_eq!(aged("01:30", "01:40"), Ok(()), "clocks may differ by a minute");
+        let why = "it was signed at 2026-11-21T00:00:30Z, which is not during this attempt";
+        assert_eq!(aged("01:31", "01:40"), Err(why.into()), "before it began");
+        assert_eq!(
+            check_age(&signed(5, 30), during("00:00"), "2026-11-20T23:59:29Z".parse().unwrap()),
+            Err(why.into())
+        );
+    }
+
+    #[test]
+    fn an_attempt_without_limits_does_not_begin() {
+        let limits = [Obligation::SpendRun, Obligation::RowsAtMost(7), Obligation::MinimumResult(3)];
+        let duties = Duties::of(&limits).unwrap();
+        assert_eq!((duties.spend, duties.rows_at_most, duties.minimum_result), (true, 7, 3));
+        assert_eq!(Duties::of(&limits[..2]).err().unwrap().code, "bug");
+        assert_eq!(Duties::of(&limits[2..]).err().unwrap().code, "bug");
     }
 }

@@ -8,6 +8,7 @@ use banyan_proto::evidence::RunMetrics;
 use banyan_proto::identity::PublicKey;
 use banyan_proto::job::{Plan, Spec};
 use banyan_protocols::party::PartyId;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -23,8 +24,11 @@ pub(crate) struct AttemptId {
 /// What an attempt rests on from its preparation to its release.
 pub(crate) struct Basis {
     pub(crate) id: AttemptId,
+    pub(crate) at: Timestamp,
     pub(crate) spec: Spec,
     pub(crate) plan: Plan,
+    /// The smallest result that may be opened, in common rows.
+    pub(crate) minimum: u64,
     pub(crate) pins: BTreeMap<PartyId, PublicKey>,
     pub(crate) set: Arc<DataSet>,
     pub(crate) pinned: Pinned,

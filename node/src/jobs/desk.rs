@@ -1,5 +1,7 @@
 //! What every part of the runner has at hand, and the few words they share.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -18,9 +20,10 @@ use banyan_protocols::compute::Compute;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 
-use super::attempt::check_decision;
+use super::attempt::allowed;
 use super::basis::AttemptId;
 use super::failure::Failure;
+use super::result::remove_unreleased;
 use crate::admin::AdminState;
 use crate::audit::Log;
 use crate::config::{Config, Home};
@@ -31,7 +34,10 @@ use crate::policy::{self, Ask, ColumnFacts, DatasetFacts, LedgerView, Rules};
 use crate::store::{Ending, Offer, Phase, Progress, Standing, Store};
 
 /// A clock further off than this runs no jobs: validity and deadlines would be someone else's.
-const CLOCK_OFF_MAX_MS: u64 = 60_000;
+pub(crate) const CLOCK_OFF_MAX_MS: u64 = 60_000;
+
+/// The store's change counter, and the stamps of the files that people edit.
+pub(crate) type Touched = (i64, [Option<(u64, u64, i64, i64)>; 2]);
 
 /// Everything an attempt needs from its node.
 pub(crate) struct Desk {
@@ -112,14 +118,20 @@ impl Desk {
     }
 
     /// Reads the keys that the spec selects here.
-    pub(crate) async fn snapshot(&self, spec: &Spec, set: &Arc<DataSet>, salt: &[u8; 32]) -> Result<Snapshot, Failure> {
+    pub(crate) async fn snapshot(
+        &self,
+        spec: &Spec,
+        set: &Arc<DataSet>,
+        rows_at_most: u64,
+        salt: &[u8; 32],
+    ) -> Result<Snapshot, Failure> {
         let mine = self.mine(spec)?;
         let selection = Selection {
             key: mine.key.clone(),
             filter: self.filter(spec, set)?,
             duplicates: spec.duplicates,
             normalise: spec.normalise,
-            rows_at_most: mine.rows_at_most,
+            rows_at_most,
         };
         let memory_mb = spec.limits.memory_mb.min(self.config.memory_mb);
         let limits = Limits { memory_mb, ..spec.limits };
@@ -170,6 +182,16 @@ impl Desk {
 }
 
 impl Desk {
+    /// Changes when people may have changed something that the policy looks at: the store, the configuration, the
+    /// catalogue.
+    pub(crate) fn what_people_touched(&self) -> Result<Touched, Failure> {
+        let stamp = |path: PathBuf| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+        };
+        Ok((self.store.change_counter()?, [stamp(self.home.config()), stamp(self.home.catalog())]))
+    }
+
     /// What the policy says to a job now.
     pub(crate) fn decide(&self, spec: &Spec, plan: &Plan) -> Result<Decision, Failure> {
         self.judge(spec, plan, false, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))
@@ -178,9 +200,12 @@ impl Desk {
     /// Asks the policy again about an attempt whose run is spent: while it runs, and before anything of it is signed or
     /// opened.
     pub(crate) fn decide_again(&self, spec: &Spec, plan: &Plan) -> Result<(), Failure> {
-        check_decision(
-            self.judge(spec, plan, true, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))?,
-        )
+        for party in &spec.parties {
+            self.pinned(&party.name)?; // its people may have taken a peer away
+        }
+        let again =
+            |ask: &Ask<'_>, rules: &Rules, ledger: &LedgerView| policy::decide(ask, rules, ledger, Timestamp::now());
+        allowed(self.judge(spec, plan, true, again)?).map(drop)
     }
 
     /// The digest of the approval on which a job may run here.
@@ -189,7 +214,8 @@ impl Desk {
         carrying.ok_or_else(|| Failure::new("approval", "the approval is gone"))
     }
 
-    /// Gathers what the policy looks at, and asks it.
+    /// Gathers what the policy looks at, and asks it. Whose word counts is read anew, as people edit it: a key that was
+    /// taken away counts for nothing at once.
     fn judge<T>(
         &self,
         spec: &Spec,
@@ -199,9 +225,10 @@ impl Desk {
     ) -> Result<T, Failure> {
         let scenario = spec.scenario.digest();
         let catalog = Catalog::load(&self.home.catalog(), &self.config.data_dir(&self.home))?;
+        let people = Config::load(&self.home).map_err(|error| Failure::new("config", error.to_string()))?;
         let rules = Rules {
-            approvers: self.config.approvers.clone(),
-            required_reviews: self.config.required_reviews.clone(),
+            approvers: people.approvers,
+            required_reviews: people.required_reviews,
             datasets: catalog.iter().map(|set| facts(set)).collect(),
         };
         let ledger = LedgerView {
@@ -282,8 +309,10 @@ impl Desk {
             tracing::error!(code = failure.code, "the failure of an attempt was not recorded: is the disk full?");
         }
         if let Ok((spec, _)) = self.job(&id.job) {
-            // goes only if it is empty: a held result is gone by now, its directory need not stay
-            let _ = std::fs::remove_dir(self.home.result(&spec.name, &id.job, id.attempt));
+            let directory = self.home.result(&spec.name, &id.job, id.attempt);
+            if let Err(error) = remove_unreleased(&directory) {
+                tracing::error!(%error, "what was not released in {} could not be removed: remove it", directory.display());
+            }
         }
         self.tell_admin(None);
     }

@@ -28,6 +28,15 @@ impl Failure {
         Self::new("deadline", detail)
     }
 
+    /// The code as others are told it. Faults of this node's data have one code: whether it was a key, a cell or the
+    /// number of rows that a filter let through is not for others, who could ask about a person that way.
+    pub(crate) fn public_code(code: &str) -> &str {
+        match code {
+            "key" | "row" | "rows" | "encoding" | "engine" | "file" => "input",
+            code => code,
+        }
+    }
+
     /// What the code says to those who must not see the detail.
     pub(crate) fn public(code: &str) -> &'static str {
         match code {
@@ -42,6 +51,9 @@ impl Failure {
             "spent" => "this attempt was made before; propose the job again for a new one",
             "receipt" => "a party's log contradicts what it signed before",
             "disk" | "disk-full" => "the node could not write",
+            "input" | "key" | "row" | "rows" | "encoding" | "engine" | "file" => {
+                "the node's own data did not pass; its people see why with `banyan-node status`"
+            }
             _ => "the node's people see why with `banyan-node status`",
         }
     }

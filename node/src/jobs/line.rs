@@ -7,17 +7,21 @@ use banyan_proto::wire::coordinator_client::CoordinatorClient;
 use banyan_proto::wire::{self, Instruction, Report, instruction, report};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 /// Reports that wait for the line: a few per attempt, for more attempts than a node runs at once.
-const REPORTS_MAX: usize = 1024;
+pub(crate) const REPORTS_MAX: usize = 1024;
 /// The first and the longest pause before the coordinator is dialled again.
 const REDIAL: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
 /// Characters of a reason that is shown: it may be the coordinator's word.
 const REASON_MAX: usize = 300;
 /// How often a quiet line says that it is there: below the idle limits of common firewalls.
 const PULSE: Duration = Duration::from_secs(15);
+
+/// How long the last reports may take to be heard when the node stops.
+pub(crate) const FLUSH_WAIT: Duration = Duration::from_secs(2);
 
 /// What the line tells the jobs.
 #[derive(Debug)]
@@ -42,37 +46,38 @@ pub(crate) struct Line {
     pub(crate) heard: mpsc::Receiver<Heard>,
 }
 
-/// Keeps a line up until told to stop. `dial` connects to the coordinator that this node has pinned.
+/// Keeps a line up until told to stop, or until nobody has anything to say any more and all of it was said. `dial` connects
+/// to the coordinator that this node has pinned. The task ends with the line.
 ///
 /// Each new line greets anew, so that what changed since is known.
 pub(crate) fn keep<D, F>(
     dial: D,
     greet: impl Fn() -> Greeting + Send + Sync + 'static,
     mut stop: watch::Receiver<bool>,
-) -> Line
+) -> (Line, JoinHandle<()>)
 where
     D: Fn() -> F + Send + Sync + 'static,
     F: Future<Output = Result<Channel, String>> + Send,
 {
     let (reports, mut to_say) = mpsc::channel(REPORTS_MAX);
     let (hear, heard) = mpsc::channel(64);
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         let mut pause = REDIAL[0];
         while !*stop.borrow() {
             let attempt = async {
                 let channel = dial().await?;
                 attend(channel, greet(), &mut to_say, &hear, &mut pause).await
             };
-            let broken = tokio::select! {
-                ended = attempt => ended,
+            let reason = tokio::select! {
+                ended = attempt => match ended {
+                    Ok(()) => break,
+                    Err(reason) => reason,
+                },
                 () = told(&mut stop) => break,
             };
-            let reason = broken.err().unwrap_or_else(|| "closed".to_owned());
             let reason: String = reason.chars().take(REASON_MAX).collect();
             tracing::warn!(%reason, retry_ms = pause.as_millis() as u64, "the line to the coordinator is down");
-            if hear.send(Heard::Down { reason }).await.is_err() {
-                break;
-            }
+            let _ = hear.send(Heard::Down { reason }).await;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = told(&mut stop) => break,
@@ -80,7 +85,7 @@ where
             pause = (pause * 2).min(REDIAL[1]);
         }
     });
-    Line { reports, heard }
+    (Line { reports, heard }, task)
 }
 
 async fn attend(
@@ -103,6 +108,7 @@ async fn attend(
     let asked = client.attend(ReceiverStream::new(said)).await;
     let mut instructions = asked.map_err(|status| status.message().to_owned())?.into_inner();
     let mut pulse = tokio::time::interval(PULSE);
+    // nobody may hear any more while the last reports are still to be said
     loop {
         tokio::select! {
             instruction = instructions.message() => {
@@ -116,10 +122,10 @@ async fn attend(
                         }
                         *pause = REDIAL[0];
                         let clock_ahead_ms = welcome.now_ms.saturating_sub(Timestamp::now().as_millisecond());
-                        hear.send(Heard::Up { clock_ahead_ms }).await.map_err(|_| "stopped")?;
+                        let _ = hear.send(Heard::Up { clock_ahead_ms }).await;
                         for introduction in welcome.roster {
                             let body = instruction::Body::Introduction(introduction);
-                            hear.send(Heard::Instruction(body)).await.map_err(|_| "stopped")?;
+                            let _ = hear.send(Heard::Instruction(body)).await;
                         }
                         continue;
                     }
@@ -127,11 +133,16 @@ async fn attend(
                     Some(Instruction { body: None }) => continue,
                     None => return Err("closed by the coordinator".into()),
                 };
-                hear.send(Heard::Instruction(body)).await.map_err(|_| "stopped")?;
+                let _ = hear.send(Heard::Instruction(body)).await;
             }
             body = to_say.recv() => match body {
                 Some(body) => say.send(report(body)).await.map_err(|_| "closed")?,
-                None => return Ok(()),
+                None => {
+                    // the coordinator ends its side when it has heard the end of ours
+                    drop(say);
+                    while let Ok(Some(_)) = instructions.message().await {}
+                    return Ok(());
+                }
             },
             _ = pulse.tick() => {
                 say.send(report(report::Body::Pulse(wire::Pulse {}))).await.map_err(|_| "closed")?;

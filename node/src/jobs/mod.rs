@@ -12,26 +12,26 @@ mod release;
 mod result;
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use banyan_proto::canonical::Digest;
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::job::{Plan, Spec};
 use banyan_proto::wire::{self, instruction, report};
-use banyan_protocols::session::Meter;
+use banyan_protocols::session::{Meter, Session};
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub(crate) use self::desk::Desk;
-pub(crate) use self::line::{Greeting, keep, told};
+pub(crate) use self::line::{FLUSH_WAIT, Greeting, keep, told};
 
 use self::attempt::Prepared;
 use self::basis::AttemptId;
 use self::failure::Failure;
-use self::line::{Heard, Line};
+use self::line::{Heard, Line, REPORTS_MAX};
 use crate::peer::limits::STEPS_OPEN_MAX;
 use crate::store::{Phase, Progress};
 
@@ -65,6 +65,8 @@ struct Running {
     plan: Plan,
     go: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<Failure>>,
+    /// Kept until the end was told: were the links closed before, the peer could blame them and be heard first.
+    _session: Arc<OnceLock<Session>>,
 }
 
 impl Jobs {
@@ -77,7 +79,7 @@ impl Jobs {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
         self.desk.settle()?;
         let mut poll = tokio::time::interval(POLL);
-        let mut seen = self.desk.store.change_counter()?;
+        let mut seen = self.desk.what_people_touched().ok();
         loop {
             tokio::select! {
                 heard = self.line.heard.recv() => match heard {
@@ -93,8 +95,9 @@ impl Jobs {
                     None => break,
                 },
                 _ = poll.tick() => {
-                    let now = self.desk.store.change_counter()?;
-                    let changed = now != seen;
+                    let now = self.desk.what_people_touched().ok();
+                    // what cannot be seen may have changed
+                    let changed = now.is_none() || now != seen;
                     if changed {
                         seen = now;
                         self.reconsider().await;
@@ -157,7 +160,9 @@ impl Jobs {
     }
 
     async fn consider(&mut self, job: Digest) {
-        let verdict = self.desk.consider(&job);
+        // the filter of an offer is a stranger's text, and the engine parses it: a panic there is a refusal
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.desk.consider(&job)));
+        let verdict = verdict.unwrap_or_else(|_| Err(Failure::new("bug", "deciding panicked: please report it")));
         let answer = match verdict {
             Ok(answer) => answer,
             Err(failure) => {
@@ -191,13 +196,16 @@ impl Jobs {
         let (go, going) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let admissions = prepare.admissions.iter().map(|bytes| bytes.to_vec()).collect();
-        let task = one_attempt(self.desk.clone(), id, admissions, going, self.line.reports.clone());
+        let session = Arc::default();
+        let task =
+            one_attempt(self.desk.clone(), id, admissions, going, Arc::clone(&session), self.line.reports.clone());
         let deadline_s = spec.limits.deadline_s;
-        self.running.insert(id, Running { spec, plan, go: Some(go), stop: Some(stop) });
+        self.running.insert(id, Running { spec, plan, go: Some(go), stop: Some(stop), _session: session });
         self.tasks.spawn(async move {
             // a panic ends its attempt, on the record, and nothing else
             let task = AssertUnwindSafe(task).catch_unwind();
             let outcome = tokio::select! {
+                biased; // what an attempt found itself tells more than that it was stopped at the same moment
                 outcome = task => outcome.unwrap_or_else(|_| Err(Failure::new("bug", "the attempt panicked"))),
                 failure = stopped => Err(failure.unwrap_or_else(|_| Failure::new("stopped", "the node stopped"))),
                 () = tokio::time::sleep(Duration::from_secs(deadline_s.into())) => Err(Failure::deadline(deadline_s)),
@@ -227,7 +235,7 @@ impl Jobs {
     }
 
     async fn finish(&mut self, id: AttemptId, outcome: Result<RunMetrics, Failure>) {
-        self.running.remove(&id);
+        let _until_told = self.running.remove(&id);
         match outcome {
             Ok(metrics) => {
                 self.desk.complete(id, &metrics);
@@ -283,6 +291,7 @@ async fn one_attempt(
     id: AttemptId,
     admissions: Vec<Vec<u8>>,
     go: oneshot::Receiver<()>,
+    session: Arc<OnceLock<Session>>,
     reports: mpsc::Sender<report::Body>,
 ) -> Result<RunMetrics, Failure> {
     let phase = |phase: Phase| {
@@ -296,8 +305,9 @@ async fn one_attempt(
     phase(Phase::Running);
     let (tell, mut progress) = watch::channel::<Option<(Arc<Meter>, u64)>>(None);
     let held = {
-        let run = prepared.run(&desk, |meter, total| {
-            let _ = tell.send(Some((meter, total)));
+        let run = prepared.run(&desk, |started, total| {
+            let _ = session.set(started.clone());
+            let _ = tell.send(Some((started.meter(), total)));
         });
         tokio::pin!(run);
         let mut tick = tokio::time::interval(PROGRESS_EVERY);
@@ -325,6 +335,10 @@ async fn one_attempt(
 fn tell_progress(desk: &Desk, id: AttemptId, meter: &Meter, total: u64, reports: &mpsc::Sender<report::Body>) {
     let (done, bytes_out) = (meter.group_ops(), meter.bytes_out());
     desk.progress(id, Progress { done, total, bytes: bytes_out });
+    // while the line is down, endings need the room
+    if reports.capacity() <= REPORTS_MAX / 2 {
+        return;
+    }
     let job = id.job.0.to_vec().into();
     let _ =
         reports.try_send(report::Body::Progress(wire::Progress { job, attempt: id.attempt, done, total, bytes_out }));

@@ -7,6 +7,7 @@ use banyan_proto::wire::{self, report};
 use super::Desk;
 use super::basis::AttemptId;
 use super::failure::Failure;
+use super::result::MANIFEST;
 use crate::store::{Attempt, Ending, Phase};
 
 /// Jobs whose last attempt is told again when the line comes up: more than were under way when it broke, and few enough
@@ -20,10 +21,10 @@ impl Desk {
         for id in self.interrupted()? {
             match self.released(id) {
                 Some(manifest) => self.complete(id, &manifest.metrics),
-                None => self.fail(
-                    id,
-                    &Failure::new("restarted", "the node was restarted during the attempt: propose the job again"),
-                ),
+                None => {
+                    let why = "the node was restarted during the attempt: propose the job again";
+                    self.fail(id, &Failure::new("restarted", why));
+                }
             }
         }
         Ok(())
@@ -51,7 +52,7 @@ impl Desk {
     /// What an attempt released here, if it did.
     fn released(&self, id: AttemptId) -> Option<Manifest> {
         let (spec, _) = self.job(&id.job).ok()?;
-        let bytes = std::fs::read(self.home.result(&spec.name, &id.job, id.attempt).join("manifest.json")).ok()?;
+        let bytes = std::fs::read(self.home.result(&spec.name, &id.job, id.attempt).join(MANIFEST)).ok()?;
         let manifest = Manifest::from_bytes(&bytes).ok()?;
         (manifest.spec == id.job && manifest.attempt == id.attempt && manifest.party == self.me).then_some(manifest)
     }
@@ -82,7 +83,7 @@ pub(crate) fn failed(id: AttemptId, code: &str) -> report::Body {
         job: id.job.0.to_vec().into(),
         attempt: id.attempt,
         ok: false,
-        code: code.to_owned(),
+        code: Failure::public_code(code).to_owned(),
         detail: Failure::public(code).to_owned(),
         ..wire::Ended::default()
     })

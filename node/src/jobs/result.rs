@@ -1,11 +1,12 @@
-//! The result at its receiver: written whole under a temporary name before anyone signs, so that a full disk or a
-//! changed file is found while all parties can still fail together; named only after all have signed.
+//! The result at its receiver: on disk without a name before anyone signs, so that a full disk or a changed file is found
+//! while all parties can still fail together; named only after all have signed, together with its manifest.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::evidence::{Manifest, Part, Salts};
-use banyan_proto::job::When;
+use banyan_proto::job::{Format, When};
 use banyan_proto::wire;
 use banyan_protocols::catalogue::Output;
 use data_encoding::{BASE64, HEXLOWER};
@@ -16,8 +17,11 @@ use super::Desk;
 use super::basis::{Basis, fresh_seed};
 use super::failure::Failure;
 use super::release::Agreed;
-use crate::data::{Held, LEVEL_HIDDEN, Wanted, write_count, write_rows};
+use crate::data::{AtomicFile, DataError, Held, LEVEL_HIDDEN, Wanted, remove_partials, write_count, write_rows};
 use crate::disk;
+
+/// What the manifest of an attempt is called, beside its result.
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// A result that nobody can see yet. Dropped, it is gone.
 pub(crate) struct HeldResult {
@@ -26,14 +30,15 @@ pub(crate) struct HeldResult {
     salt: Zeroizing<[u8; 32]>,
 }
 
-/// Writes what this party receives, if anything, under a temporary name.
-pub(crate) async fn hold(desk: &Desk, basis: &Basis, output: &Output) -> Result<HeldResult, Failure> {
+/// Writes what this party receives, if anything, to a file without a name. A result that will not be `released` is not
+/// written.
+pub(crate) async fn hold(desk: &Desk, basis: &Basis, output: &Output, released: bool) -> Result<HeldResult, Failure> {
     let spec = &basis.spec;
     let directory = desk.home.result(&spec.name, &basis.id.job, basis.id.attempt);
-    let path = directory.join(format!("result.{}", spec.output.format.extension()));
+    let path = directory.join(file_name(basis));
     let file = match output {
         Output::Nothing => None,
-        _ if !spec.recipients.contains(&desk.me) => None,
+        _ if !released || !spec.recipients.contains(&desk.me) => None,
         Output::Count(count) => {
             make(&directory)?;
             Some(write_count(*count, spec.output.format, &path)?)
@@ -54,7 +59,8 @@ impl HeldResult {
         self.file.as_ref().map(|file| Part::output_of(&self.salt, &file.digest())).unwrap_or_default()
     }
 
-    /// Gives the result its name, and then the manifest beside it, which every party gets.
+    /// Gives the result and the manifest beside it, which every party gets, their names: both, or neither. The manifest
+    /// comes last, so that a crash in between is told from a release.
     pub(crate) fn release(
         self,
         desk: &Desk,
@@ -63,50 +69,70 @@ impl HeldResult {
         matches: Option<u64>,
     ) -> Result<(), Failure> {
         make(&self.directory)?;
-        let salts = Salts {
-            snapshot: HEXLOWER.encode(&basis.salt[..]),
-            output: self.file.as_ref().map(|_| HEXLOWER.encode(&self.salt[..])),
-        };
-        let sha256 = self.file.as_ref().map(|file| HEXLOWER.encode(&file.digest()));
-        let file = self.file.map(Held::release).transpose()?;
-        let name = file.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
-        let manifest = manifest(desk, basis, agreed, matches, name.zip(sha256), salts)?;
-        disk::replace(&self.directory.join("manifest.json"), &manifest.to_bytes(), disk::PRIVATE_FILE)
-            .map_err(|error| Failure::new("disk", format!("writing manifest.json: {error}")))
+        let path = self.directory.join(MANIFEST);
+        let manifest = self.manifest(desk, basis, agreed, matches)?;
+        let mut aside = AtomicFile::create(&path)?;
+        aside.write_all(&manifest.to_bytes()).map_err(|error| DataError::io(path.display().to_string(), error))?;
+        let aside = aside.finish()?;
+        let result = self.file.map(Held::release).transpose()?;
+        aside.release()?.stay();
+        if let Some(result) = result {
+            result.stay();
+        }
+        Ok(())
+    }
+
+    fn manifest(&self, desk: &Desk, basis: &Basis, agreed: &Agreed, matches: Option<u64>) -> Result<Manifest, Failure> {
+        let stage = basis.plan.stages.first().ok_or_else(|| Failure::new("bug", "the plan has no stage"))?;
+        let file = self.file.as_ref();
+        Ok(Manifest {
+            version: wire::VERSION,
+            job: basis.spec.name.clone(),
+            spec: basis.id.job,
+            plan: basis.plan.digest(),
+            scenario: basis.spec.scenario.digest(),
+            attempt: basis.id.attempt,
+            party: desk.me.clone(),
+            protocol: stage.protocol.clone(),
+            form: stage.form.clone(),
+            file: file.map(|_| file_name(basis)),
+            file_sha256: file.map(|file| HEXLOWER.encode(&file.digest())),
+            matches,
+            bands: stage.tasks.iter().map(|task| (task.party.clone(), task.band.rows())).collect(),
+            commitment: agreed.commitment.digest(),
+            salts: Salts {
+                snapshot: HEXLOWER.encode(&basis.salt[..]),
+                output: file.map(|_| HEXLOWER.encode(&self.salt[..])),
+            },
+            signatures: agreed.signatures.iter().map(|signed| BASE64.encode(&signed.to_bytes())).collect(),
+            receipts: agreed.receipts.iter().map(|(_, receipt)| BASE64.encode(&receipt.to_bytes())).collect(),
+            released: When(Timestamp::now()),
+            metrics: basis.metrics.clone(),
+        })
     }
 }
 
-fn manifest(
-    desk: &Desk,
-    basis: &Basis,
-    agreed: &Agreed,
-    matches: Option<u64>,
-    file: Option<(String, String)>,
-    salts: Salts,
-) -> Result<Manifest, Failure> {
-    let stage = basis.plan.stages.first().ok_or_else(|| Failure::new("bug", "the plan has no stage"))?;
-    let (file, file_sha256) = file.unzip();
-    Ok(Manifest {
-        version: wire::VERSION,
-        job: basis.spec.name.clone(),
-        spec: basis.id.job,
-        plan: basis.plan.digest(),
-        scenario: basis.spec.scenario.digest(),
-        attempt: basis.id.attempt,
-        party: desk.me.clone(),
-        protocol: stage.protocol.clone(),
-        form: stage.form.clone(),
-        file,
-        file_sha256,
-        matches,
-        bands: stage.tasks.iter().map(|task| (task.party.clone(), task.band.rows())).collect(),
-        commitment: agreed.commitment.digest(),
-        salts,
-        signatures: agreed.signatures.iter().map(|signed| BASE64.encode(&signed.to_bytes())).collect(),
-        receipts: agreed.receipts.iter().map(|(_, receipt)| BASE64.encode(&receipt.to_bytes())).collect(),
-        released: When(Timestamp::now()),
-        metrics: basis.metrics.clone(),
-    })
+/// Removes what a crash in the middle of a release left in a result's directory, and the directory if nothing else is in
+/// it.
+pub(crate) fn remove_unreleased(directory: &Path) -> std::io::Result<()> {
+    if !directory.is_dir() {
+        return Ok(());
+    }
+    remove_partials(directory)?;
+    if !directory.join(MANIFEST).exists() {
+        for format in [Format::Csv, Format::Parquet] {
+            let result = directory.join(format!("result.{}", format.extension()));
+            if result.exists() {
+                std::fs::remove_file(result)?;
+            }
+        }
+    }
+    let _ = std::fs::remove_dir(directory); // goes only if it is empty
+    Ok(())
+}
+
+fn file_name(basis: &Basis) -> String {
+    format!("result.{}", basis.spec.output.format.extension())
 }
 
 /// The key columns, where their level lets them into an output, and the columns the spec asks for.
@@ -130,4 +156,41 @@ fn columns(desk: &Desk, basis: &Basis) -> Result<Vec<String>, Failure> {
 fn make(directory: &std::path::Path) -> Result<(), Failure> {
     disk::create_private_dir(directory)
         .map_err(|error| Failure::new("disk", format!("making {}: {error}", directory.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_a_release_began_and_did_not_finish_goes_and_what_it_finished_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let attempt = |name: &str, files: &[&str]| {
+            let directory = home.path().join(name);
+            fs::create_dir(&directory).unwrap();
+            for file in files {
+                fs::write(directory.join(file), "id\n").unwrap();
+            }
+            remove_unreleased(&directory).unwrap();
+            let mut left: Vec<_> = match fs::read_dir(&directory) {
+                Ok(entries) => entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect(),
+                Err(_) => return None,
+            };
+            left.sort();
+            Some(left)
+        };
+        let left = |files: &[&str]| Some(files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>());
+        assert_eq!(attempt("none", &[]), None, "an empty directory need not stay");
+        assert_eq!(attempt("half", &["result.csv", ".result.csv.17.partial"]), None);
+        assert_eq!(attempt("half-parquet", &["result.parquet"]), None);
+        assert_eq!(attempt("whole", &["result.csv", MANIFEST]), left(&[MANIFEST, "result.csv"]));
+        assert_eq!(
+            attempt("notes", &["result.csv", "notes.txt"]),
+            left(&["notes.txt"]),
+            "what people put there is theirs"
+        );
+        assert!(remove_unreleased(&home.path().join("never-made")).is_ok());
+    }
 }

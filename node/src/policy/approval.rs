@@ -2,7 +2,7 @@
 
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::decision::RuleId;
-use banyan_proto::grant::{Approval, Chain, ChainError, Reviewer};
+use banyan_proto::grant::{Approval, Chain, ChainError, RequiredReview, Reviewer};
 use banyan_proto::identity::Signed;
 
 use super::{Ask, LedgerView, Rules, rule};
@@ -35,14 +35,33 @@ impl Consent {
     }
 }
 
+/// What an approval of this node must follow: the last of the required reviews. The coordinator passes on whatever it was
+/// given, in any order; only words on this scenario by a required key in its capacity are this node's concern, and of two
+/// words of one key the no counts.
+///
+/// # Errors
+/// [`ChainError`] names the review that is missing or does not stand.
+pub fn reviewed(
+    scenario: &Digest,
+    offered: &[Signed<Approval>],
+    required: &[RequiredReview],
+) -> Result<Option<Digest>, ChainError> {
+    let word_of = |review: &RequiredReview| {
+        let says = |signed: &&Signed<Approval>| signed.verify(&review.key).ok();
+        let mut words = offered.iter().filter(|signed| {
+            says(signed).is_some_and(|word| word.reviewer == review.reviewer && word.scenario == *scenario)
+        });
+        let no = words.clone().find(|signed| says(signed).is_some_and(|word| !word.approved));
+        no.or_else(|| words.next())
+    };
+    Chain::new(required.iter().filter_map(word_of).cloned().collect()).verify(scenario, required)
+}
+
 type Head = Result<Option<Digest>, (Reviewer, RuleId)>;
 
-/// What this node's own approval must follow: the last of the required reviews; or who is missing. Reviews by other keys
-/// than the required ones are not this node's concern.
+/// What the required reviews amount to, in the words of the policy.
 fn reviews(scenario: &Digest, rules: &Rules, ledger: &LedgerView, denials: &mut Vec<RuleId>) -> Head {
-    let concerns = |review: &&Signed<Approval>| rules.required_reviews.iter().any(|r| r.key == review.signer());
-    let reviews: Vec<_> = ledger.reviews.iter().filter(concerns).cloned().collect();
-    let error = match Chain::new(reviews).verify(scenario, &rules.required_reviews) {
+    let error = match reviewed(scenario, &ledger.reviews, &rules.required_reviews) {
         Ok(head) => return Ok(head),
         Err(error) => error,
     };

@@ -21,6 +21,8 @@ use jiff::Timestamp;
 
 use self::approval::{Consent, Word};
 
+pub use self::approval::reviewed;
+
 /// The level from which a column is usable but never visible: it may be a key, and nothing else (DOMAIN.md, rule 5).
 pub const LEVEL_HIDDEN: u8 = 3;
 

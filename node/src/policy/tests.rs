@@ -238,7 +238,16 @@ fn every_rule_denies_with_its_reason() {
             "from 49 rows are asked for; the scenario opens none below 50",
         ),
         (rule::RUNS_EXHAUSTED, |c| c.ledger.runs_spent = 10, "all 10 runs of scenario credit-risk are spent"),
-        (rule::REVIEW_CHANGED, |c| c.ledger.reviews.swap(0, 1), "ask the operator for the reviews as they were signed"),
+        (
+            rule::REVIEW_CHANGED,
+            |c| {
+                let authority = key();
+                c.rules.required_reviews[1].key = authority.public();
+                let first = Approval { party: None, reviewer: Reviewer::Authority, after: None, ..yes(&c.spec) };
+                c.ledger.reviews[1] = authority.sign(&first);
+            },
+            "ask the operator for the reviews as they were signed",
+        ),
         (
             rule::REVIEW_DENIED,
             |c| {
@@ -307,6 +316,26 @@ fn reviews_that_nobody_requires_change_nothing() {
     let mut case = Case::spoilt(|case| case.rules.required_reviews.clear());
     case.ledger.approvals = vec![case.approver.sign(&yes(&case.spec))];
     assert!(case.allows());
+    // nor do the words of strangers, or in another capacity, beside the required ones
+    let stranger = key().sign(&Approval { party: None, reviewer: Reviewer::Operator, ..yes(&case.spec) });
+    let mut case = Case::new();
+    case.ledger.reviews.insert(0, stranger);
+    case.ledger.reviews.swap(1, 2);
+    assert!(case.allows());
+}
+
+#[test]
+fn of_two_words_of_a_reviewer_the_no_counts() {
+    for turn in [0, 1] {
+        let mut case = Case::spoilt(|case| {
+            let operator = key();
+            case.rules.required_reviews = vec![RequiredReview { reviewer: Reviewer::Operator, key: operator.public() }];
+            let word = |approved| Approval { approved, party: None, reviewer: Reviewer::Operator, ..yes(&case.spec) };
+            case.ledger.reviews = vec![operator.sign(&word(true)), operator.sign(&word(false))];
+        });
+        case.ledger.reviews.rotate_left(turn);
+        assert_eq!(case.denied().0, rule::REVIEW_DENIED);
+    }
 }
 
 #[test]

@@ -206,15 +206,6 @@ impl Store {
         let all = "SELECT receipt FROM receipts WHERE party = ?1 ORDER BY size, kept";
         self.with(|c| receipts(c, all, params![party.as_str()]))
     }
-
-    /// The receipts of one attempt, by party.
-    ///
-    /// # Errors
-    /// As the database says.
-    pub fn receipts_for(&self, job: &Digest, attempt: u32) -> Result<Vec<Signed<Checkpoint>>> {
-        let all = "SELECT receipt FROM receipts WHERE job = ?1 AND attempt = ?2 ORDER BY party";
-        self.with(|c| receipts(c, all, params![job.0, attempt]))
-    }
 }
 
 fn going(job: &Digest, attempt: u32, changed: usize) -> Result<()> {
