@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use banyan_proto::audit::{Act, Checkpoint};
 use banyan_proto::canonical::{Canonical, Digest};
-use banyan_proto::decision::{Decision, Obligation};
+use banyan_proto::decision::Obligation;
 use banyan_proto::evidence::{Part, RunMetrics};
 use banyan_proto::grant::Admission;
 use banyan_proto::identity::{BadSignature, PublicKey, Signed};
@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Desk;
 use super::basis::{AttemptId, Basis, fresh_seed};
-use super::desk::CLOCK_OFF_MAX_MS;
+use super::desk::{CLOCK_OFF_MAX_MS, allowed};
 use super::failure::Failure;
 use super::release::{self, Agreed, Subject};
 use super::result;
@@ -189,18 +189,6 @@ impl Duties {
         }
         let missing = || Failure::new("bug", "the policy allowed a job and named no limits");
         Ok(Self { spend, rows_at_most: rows.ok_or_else(missing)?, minimum_result: minimum.ok_or_else(missing)? })
-    }
-}
-
-/// The obligations of what is allowed. What is not is a failure.
-pub(crate) fn allowed(decision: Decision) -> Result<Vec<Obligation>, Failure> {
-    match decision {
-        Decision::Allow { obligations, .. } => Ok(obligations),
-        Decision::AskPerson { because, .. } | Decision::Deny { because } => {
-            let code = because.first().map_or_else(|| "denied".to_owned(), |rule| rule.name.clone());
-            let reasons: Vec<String> = because.into_iter().map(|rule| rule.reason).collect();
-            Err(Failure::new(&code, reasons.join("; ")))
-        }
     }
 }
 

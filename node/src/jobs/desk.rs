@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
-use banyan_proto::decision::Decision;
+use banyan_proto::decision::{Decision, Obligation};
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::grant::Scenario;
 use banyan_proto::identity::{Identity, PublicKey};
@@ -20,7 +20,6 @@ use banyan_protocols::compute::Compute;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 
-use super::attempt::allowed;
 use super::basis::AttemptId;
 use super::failure::Failure;
 use super::result::remove_unreleased;
@@ -347,6 +346,18 @@ impl Desk {
     pub(crate) fn interrupted(&self) -> Result<Vec<AttemptId>, Failure> {
         let interrupted = self.store.interrupted()?;
         Ok(interrupted.iter().map(|attempt| AttemptId { job: attempt.job, attempt: attempt.attempt }).collect())
+    }
+}
+
+/// The obligations of what is allowed. What is not is a failure.
+pub(crate) fn allowed(decision: Decision) -> Result<Vec<Obligation>, Failure> {
+    match decision {
+        Decision::Allow { obligations, .. } => Ok(obligations),
+        Decision::AskPerson { because, .. } | Decision::Deny { because } => {
+            let code = because.first().map_or_else(|| "denied".to_owned(), |rule| rule.name.clone());
+            let reasons: Vec<String> = because.into_iter().map(|rule| rule.reason).collect();
+            Err(Failure::new(&code, reasons.join("; ")))
+        }
     }
 }
 
