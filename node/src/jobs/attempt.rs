@@ -42,7 +42,7 @@ pub(crate) struct HeldOutput {
 }
 
 impl Prepared {
-    /// Checks everything again, spends the run, and pins the input.
+    /// Checks everything again, spends the run, pins the input, and connects to the others.
     pub(crate) async fn prepare(desk: &Desk, id: AttemptId, admissions: &[Vec<u8>]) -> Result<Self, Failure> {
         let (at, began) = (Timestamp::now(), Instant::now());
         desk.check_clock()?;
@@ -58,6 +58,8 @@ impl Prepared {
         let pinned = snapshot.pinned;
         desk.record(Act::Snapshot, Digest(pinned.digest()), format!("{} rows", pinned.len()))?;
         let metrics = RunMetrics { prepare_ms: ms(began), ..RunMetrics::default() };
+        let parties: Vec<PartyId> = spec.parties.iter().map(|party| party.name.clone()).collect();
+        desk.peers.connect(&parties).await;
         let minimum = duties.minimum_result;
         Ok(Self {
             basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics },

@@ -53,6 +53,11 @@ impl Dialer {
         self.open(&mut client, opening).await.map_err(|status| link_error(&status, url))
     }
 
+    /// Makes the connection to a peer, if there is none.
+    pub(crate) async fn connect(&self, peer: &PartyId, key: PublicKey, url: &str) -> Result<(), LinkError> {
+        self.client(peer, key, url).await.map(drop)
+    }
+
     async fn open(&self, client: &mut PeerClient<Channel>, opening: &Opening) -> Result<Raw, Status> {
         let (body, raw) = stream::dialled(wire::StepOpen::from(opening));
         match timeout(HANDSHAKE_WAIT, client.step(body)).await {

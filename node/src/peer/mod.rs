@@ -164,6 +164,12 @@ impl Handle {
         Ok(Arc::new(Attempt::new(self.shared.clone(), session, roster)?))
     }
 
+    /// Makes the connections that an attempt with the parties of `roster` will need, so that its time is not spent on
+    /// handshakes.
+    pub async fn connect(&self, roster: &[PartyId]) {
+        transport::connect(&self.shared, roster).await;
+    }
+
     /// Closes a session whoever holds its transport, as when a job is stopped.
     pub fn close(&self, session: SessionId) {
         self.shared.rendezvous.close(session, None);

@@ -8,7 +8,7 @@ use banyan_protocols::party::PartyId;
 use banyan_protocols::session::SessionId;
 use banyan_protocols::transport::{Link, LinkError, Step, Transport};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use tokio::sync::watch;
 
 use super::handshake::{End, Pairing};
@@ -97,6 +97,19 @@ impl Transport for Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         self.shared.rendezvous.close(self.session, Some(&self.closed));
+    }
+}
+
+/// Connects to those of `roster` that this node dials, all at once. Who does not answer is named when a step is opened.
+pub(crate) async fn connect(shared: &Shared, roster: &[PartyId]) {
+    let dial = async |peer: &PartyId| {
+        let pinned = shared.directory.pinned(peer)?;
+        let Route::Dial(url) = Route::choose(shared, peer, &pinned) else { return None };
+        shared.dialer.connect(peer, pinned.key, &url).await.err()
+    };
+    let others = roster.iter().filter(|party| **party != shared.me);
+    for error in join_all(others.map(dial)).await.into_iter().flatten() {
+        tracing::warn!(%error, "a peer could not be reached before the attempt");
     }
 }
 
