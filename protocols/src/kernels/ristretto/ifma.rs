@@ -104,7 +104,8 @@ fn padded<const N: usize>(items: &[[u8; N]]) -> [[u8; N]; LANES] {
     full
 }
 
-/// Radix 16 with digits from -8 to 7, the lowest first. A scalar is below 2^253, so the top digit is at most 2.
+/// Radix 16 with digits from -8 to 7, the lowest first. A scalar is below 2^253, so the top digit is at most 2. Nothing here
+/// overflows; the arithmetic wraps lest a build that checks for it jumps on a secret.
 fn digits(scalar: &Scalar) -> Zeroizing<[i8; DIGITS]> {
     let mut digits = Zeroizing::new([0; DIGITS]);
     for (pair, byte) in digits.chunks_exact_mut(2).zip(scalar.as_bytes()) {
@@ -112,9 +113,9 @@ fn digits(scalar: &Scalar) -> Zeroizing<[i8; DIGITS]> {
         pair[1] = (byte >> 4) as i8;
     }
     for n in 0..DIGITS - 1 {
-        let carry = (digits[n] + 8) >> 4;
-        digits[n] -= carry << 4;
-        digits[n + 1] += carry;
+        let carry = digits[n].wrapping_add(8) >> 4;
+        digits[n] = digits[n].wrapping_sub(carry << 4);
+        digits[n + 1] = digits[n + 1].wrapping_add(carry);
     }
     digits
 }

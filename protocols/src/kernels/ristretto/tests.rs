@@ -154,10 +154,22 @@ fn the_portable_engine_is_right() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn the_ifma_engine_is_right() {
-    match ifma::Ifma::detect() {
-        Some(engine) => check(&engine),
-        None => println!("not run: this processor has no AVX-512 IFMA"),
+    if let Some(engine) = ifma_engine() {
+        check(&engine);
     }
+}
+
+/// The engine, where the processor has it. Where its tests must not be skipped, as in `.ci/run` on such a processor,
+/// `BANYAN_REQUIRE_IFMA` makes its absence an error.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn ifma_engine() -> Option<ifma::Ifma> {
+    let engine = ifma::Ifma::detect();
+    if engine.is_none() {
+        let required = std::env::var_os("BANYAN_REQUIRE_IFMA").is_some();
+        assert!(!required, "BANYAN_REQUIRE_IFMA is set, and AVX-512 IFMA is not detected");
+        println!("not run: this processor has no AVX-512 IFMA");
+    }
+    engine
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! is complete: it needs no exception for equal points, opposite ones or the identity.
 
 use std::arch::x86_64::{__mmask8, _mm512_cmpeq_epi64_mask, _mm512_set1_epi64};
+use std::hint::black_box;
 
 use super::constants::D2;
 use super::field::Fe;
@@ -174,17 +175,20 @@ impl Cached {
 }
 
 /// `digit` times the point of the table, for a digit from -8 to 7; reads every entry whatever the digit.
+///
+/// Both lanes that are compared hold one value, which the optimiser sees, and would turn into one comparison of scalars and
+/// perhaps a branch. [`black_box`] hides it from today's optimisers: best effort, as its documentation says.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 fn select(table: &[Cached; 8], digit: i8) -> Cached {
     let sign = digit >> 7; // 0, or -1 for a negative digit
-    let size = _mm512_set1_epi64(i64::from((digit ^ sign) - sign));
+    let size = black_box(_mm512_set1_epi64(i64::from((digit ^ sign).wrapping_sub(sign))));
+    let sign = black_box(_mm512_set1_epi64(i64::from(sign)));
     let one = Fe::small(1);
     let mut chosen = Cached { y_plus_x: one, y_minus_x: one, z2: Fe::small(2), t2d: Fe::small(0) };
     for (entry, multiple) in table.iter().zip(1..) {
         let wanted = _mm512_cmpeq_epi64_mask(size, _mm512_set1_epi64(multiple));
         chosen = chosen.select(wanted, entry);
     }
-    let negative = _mm512_cmpeq_epi64_mask(_mm512_set1_epi64(i64::from(sign)), _mm512_set1_epi64(-1));
-    chosen.negate_if(negative)
+    chosen.negate_if(_mm512_cmpeq_epi64_mask(sign, _mm512_set1_epi64(-1)))
 }
