@@ -7,21 +7,17 @@ use zeroize::Zeroize;
 /// The longest key in bytes after normalisation: longer ones are an input error at the owner.
 pub const ITEM_MAX: usize = 4096;
 
-/// Keys of one party, in its own row order, in one buffer. Debug prints the count; drop erases.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// Keys of one party, in its own row order, in one buffer. Debug prints the count; drop erases, and so does growing.
+#[derive(Clone, Default)]
 pub struct Items {
     bytes: Vec<u8>,
     ends: Vec<u64>,
 }
 
 impl Items {
-    /// An empty set with room for `rows` keys of about `bytes` bytes in all.
-    pub fn with_capacity(rows: usize, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(rows) }
-    }
-
     /// Appends a key.
     pub fn push(&mut self, item: &[u8]) {
+        self.make_room(item.len());
         self.bytes.extend_from_slice(item);
         self.ends.push(self.bytes.len() as u64);
     }
@@ -45,6 +41,16 @@ impl Items {
     /// The keys in row order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.len()).map(|row| self.get(row))
+    }
+
+    /// Grows by hand: a `Vec` that grows frees its old buffer with the keys in it.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let mut larger = Vec::with_capacity(needed.max(2 * self.bytes.capacity()));
+            larger.extend_from_slice(&self.bytes);
+            std::mem::replace(&mut self.bytes, larger).zeroize();
+        }
     }
 }
 
@@ -94,5 +100,28 @@ impl Rows {
     /// The positions, ascending.
     pub fn as_slice(&self) -> &[u64] {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_outlive_growth_and_the_buffer_is_never_grown_by_its_vec() {
+        let keys: Vec<Vec<u8>> = (0..2000u32).map(|n| n.to_le_bytes().repeat(n as usize % 9)).collect();
+        let mut items = Items::default();
+        let mut growths = 0;
+        for key in &keys {
+            let before = items.bytes.capacity();
+            items.make_room(key.len());
+            growths += u32::from(items.bytes.capacity() != before);
+            let (room, place) = (items.bytes.capacity(), items.bytes.as_ptr());
+            items.push(key);
+            assert_eq!((items.bytes.capacity(), items.bytes.as_ptr()), (room, place));
+        }
+        assert!((5..40).contains(&growths), "{growths} copies of the keys for {} bytes", items.bytes.len());
+        assert_eq!(items.len(), keys.len());
+        assert!(items.iter().eq(keys.iter().map(Vec::as_slice)));
     }
 }
