@@ -100,14 +100,6 @@ pub enum InputError {
         /// Position of the second.
         second: u64,
     },
-    /// An input of another kind than the protocol takes.
-    #[error("protocol {protocol} takes {expected}")]
-    Kind {
-        /// The protocol.
-        protocol: &'static str,
-        /// What it takes.
-        expected: &'static str,
-    },
     /// A result form or a size that the protocol does not have.
     #[error("protocol {protocol} cannot do this: {reason}")]
     Unsupported {
