@@ -1,5 +1,6 @@
-//! Compute: heavy local work on a pool, behind an awaitable. A panic becomes an error; dropping the future stops work
-//! that has not started. Kernels use `par_iter` inside; they never block, await, log or lock.
+//! Compute: heavy local work on a pool, behind an awaitable. A panic becomes an error; dropping the future stops work that
+//! has not started, and long work that asks its [`Stop`]. Kernels use `par_iter` inside; they never block, await, log or
+//! lock.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,17 +18,32 @@ pub trait Compute: Send + Sync {
     fn run(&self, job: Job) -> BoxFuture<'static, ()>;
 }
 
+/// What a job that works on a whole set asks at each element: whether anybody still waits for it.
+pub struct Stop<'a>(pub(crate) &'a dyn Fn() -> bool);
+
+impl Stop<'_> {
+    /// Goes on, or gives the thread back.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] where nobody waits any more: the run was stopped.
+    pub fn check(&self) -> Result<()> {
+        if (self.0)() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
 /// Runs `local` on `compute` and gives its value back.
 pub(crate) async fn run_on<T: Send + 'static>(
     compute: &dyn Compute,
-    local: impl FnOnce() -> T + Send + 'static,
+    local: impl FnOnce(&Stop<'_>) -> T + Send + 'static,
 ) -> Result<T> {
     let (answer, value) = oneshot::channel();
     let span = tracing::Span::current();
     let job: Job = Box::new(move || {
-        if answer.is_canceled() {
-            return; // nobody waits any more: the run was stopped
+        let stopped = || answer.is_canceled();
+        if stopped() {
+            return;
         }
+        let local = || local(&Stop(&stopped));
         let outcome = span.in_scope(|| catch_unwind(AssertUnwindSafe(local)));
         let _ = answer.send(outcome);
     });
@@ -39,8 +55,9 @@ pub(crate) async fn run_on<T: Send + 'static>(
     }
 }
 
-/// The rayon pool of a process. Jobs start in the order they come, and a session has a few chunks under way at most
-/// (see [`crate::session::CHUNKS_IN_FLIGHT`]), so many sessions share the cores fairly.
+/// The rayon pool of a process. Jobs start in the order they come. It admits all of them: what bounds them is that a session
+/// has a few chunks per stream under way at most (see [`crate::session::CHUNKS_IN_FLIGHT`]), so many sessions share the
+/// cores fairly, but for the job of each that pads its set and the one that compares all tags.
 pub struct Pool(rayon::ThreadPool);
 
 impl Pool {
@@ -73,14 +90,33 @@ impl Compute for Pool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use futures::FutureExt;
     use futures::executor::block_on;
+
+    use super::*;
 
     #[test]
     fn a_panic_is_an_error_and_the_pool_lives_on() {
         let pool = Pool::new(1).unwrap();
-        let failed = block_on(run_on(&pool, || -> u8 { panic!("inside a kernel") }));
+        let failed = block_on(run_on(&pool, |_| -> u8 { panic!("inside a kernel") }));
         assert_eq!(failed, Err(Error::Bug(Bug("local computation panicked"))));
-        assert_eq!(block_on(run_on(&pool, || 7)), Ok(7));
+        assert_eq!(block_on(run_on(&pool, |_| 7)), Ok(7));
+    }
+
+    #[test]
+    fn a_long_job_nobody_waits_for_any_more_gives_its_thread_back() {
+        let pool = Pool::new(1).unwrap();
+        let (started, running) = std::sync::mpsc::channel();
+        let endless = run_on(&pool, move |stop| -> Result<()> {
+            started.send(()).unwrap();
+            loop {
+                stop.check()?;
+            }
+        });
+        let mut endless = Box::pin(endless);
+        assert_eq!(endless.as_mut().now_or_never(), None);
+        running.recv().unwrap();
+        drop(endless);
+        assert_eq!(block_on(run_on(&pool, |_| 7)), Ok(7));
     }
 }

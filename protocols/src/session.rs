@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::channel::Channel;
-use crate::compute::{Compute, run_on};
+use crate::compute::{Compute, Stop, run_on};
 use crate::error::{Bug, Error, Fault, Result};
 use crate::party::{PartyId, Role, Roster};
 use crate::transport::{Step, Transport};
@@ -192,7 +192,19 @@ impl Session {
     /// # Errors
     /// [`Error::Bug`] where the work panicked, [`Error::Cancelled`] where the pool is gone.
     pub async fn compute<T: Send + 'static>(&self, local: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        run_on(&*self.run.parts.compute, local).await
+        run_on(&*self.run.parts.compute, |_| local()).await
+    }
+
+    /// Runs local work over a whole set, longer than a batch, which asks [`Stop`] at each element. Dropping the future stops
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Session::compute`], and what `local` answers.
+    pub async fn compute_long<T: Send + 'static>(
+        &self,
+        local: impl FnOnce(&Stop<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        run_on(&*self.run.parts.compute, local).await?
     }
 
     /// Counts group operations done, for progress and for the test that compares cost with its declaration.

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::msg::{Points, Tags};
-use super::{BATCH, Dh};
+use super::{BAND_MAX, BATCH, Dh};
 use crate::catalogue::{Cost, Descriptor, Disclosure, Form, Input, Learns, Output, Parameters, Protocol};
 use crate::error::Result;
 use crate::message::FRAME_HEADER;
@@ -64,4 +64,8 @@ impl Protocol for Dh {
 const _: () = assert!(
     BATCH * Points::BYTES as usize + FRAME_HEADER <= crate::message::FRAME_MAX,
     "a batch of points fits a frame"
+);
+const _: () = assert!(
+    BAND_MAX.div_ceil(BATCH as u64) < crate::suite::seal::FRAMES_MAX,
+    "the largest band and its end mark fit one stream"
 );

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::hash::{DST, expand_message_xmd};
-use crate::error::{Fault, InputError};
+use crate::compute::Stop;
+use crate::error::{Fault, InputError, Result};
 use crate::items::{Items, Rows};
 use crate::kernels::ristretto::{BadPointReason, SecretScalar, map_mul_batch, mul_batch};
 use crate::session::{SessionId, SessionRng};
@@ -35,14 +36,14 @@ impl Padded {
     /// Pads and shuffles.
     ///
     /// # Errors
-    /// [`InputError`] where an item is there twice, or where there are more than `band`.
-    pub(super) fn new(items: Items, band: u32, rng: &mut SessionRng) -> Result<Self, InputError> {
+    /// [`InputError`] where an item is there twice, or where there are more than `band`; or the run was stopped.
+    pub(super) fn new(items: Items, band: u32, rng: &mut SessionRng, stop: &Stop<'_>) -> Result<Self> {
         if items.len() > band as usize {
-            return Err(InputError::TooMany { got: items.len() as u64, max: u64::from(band) });
+            return Err(InputError::TooMany { got: items.len() as u64, max: u64::from(band) }.into());
         }
-        refuse_duplicates(&items)?;
+        refuse_duplicates(&items, stop)?;
         let mut order = Zeroizing::new((0..band).collect::<Vec<u32>>());
-        shuffle(&mut order, rng);
+        shuffle(&mut order, rng, stop)?;
         let mut dummies = Zeroizing::new([0; 32]);
         rng.fill_bytes(dummies.as_mut_slice());
         Ok(Self { items, order, dummies })
@@ -65,7 +66,8 @@ impl Padded {
         Rows::new(rows.filter(|row| *row < self.items.len() as u64).collect())
     }
 
-    /// Items and dummies take the same path, so that time does not tell them apart but for the length of a long item.
+    /// Items and dummies take the same path. Time tells them apart where an item is longer than 57 bytes, and so one block of
+    /// SHA-512 more than a dummy, and where an item comes from memory that is in no cache.
     fn hash(&self, row: u32) -> [u8; 64] {
         if (row as usize) < self.items.len() {
             expand_message_xmd(&[&[Kind::Item as u8], self.items.get(row as usize)], DST)
@@ -115,18 +117,25 @@ impl Tagger {
 ///
 /// Repeats are found by the first half of an encoding: honest elements are random, so that two share one with
 /// probability at most n^2 * 2^-127, and a peer that makes two on purpose only accuses itself.
-#[derive(Default)]
 pub(super) struct Admission {
+    expected: usize,
     seen: HashSet<[u8; 16]>,
     count: u64,
 }
 
 impl Admission {
-    /// The position in the stream of the first of these elements.
+    /// Of a stream of `expected` elements, as the plan has it.
+    pub(super) fn new(expected: u32) -> Self {
+        Self { expected: expected as usize, seen: HashSet::new(), count: 0 }
+    }
+
+    /// The position in the stream of the first of these elements. The first batch makes room for the whole stream, so that
+    /// no later one waits for a table that grows.
     ///
     /// # Errors
     /// [`Fault::Repeat`] at the first such element.
     pub(super) fn admit(&mut self, points: &[[u8; 32]]) -> Result<u64, Fault> {
+        self.seen.reserve(self.expected.saturating_sub(self.seen.len()));
         let first = self.count;
         for point in points {
             let index = self.count;
@@ -148,18 +157,25 @@ pub(super) struct Matches {
 }
 
 impl Matches {
-    /// Finds them.
+    /// Finds them, or [`Fault::Repeat`] where our own elements came back with one tag twice.
     ///
     /// # Errors
-    /// [`Fault::Repeat`] where our own elements came back with one tag twice.
-    pub(super) fn find(mine: &[Tag], theirs: &[Tag]) -> Result<Self, Fault> {
+    /// The run was stopped.
+    pub(super) fn find(mine: &[Tag], theirs: &[Tag], stop: &Stop<'_>) -> Result<Result<Self, Fault>> {
         let mut places = HashMap::with_capacity(mine.len());
         for (place, tag) in (0u32..).zip(mine) {
+            stop.check()?;
             if places.insert(tag, place).is_some() {
-                return Err(Fault::Repeat { index: u64::from(place) });
+                return Ok(Err(Fault::Repeat { index: u64::from(place) }));
             }
         }
-        Ok(Self { theirs: theirs.iter().map(|tag| places.get(tag).copied()).collect() })
+        let find = |tag| stop.check().map(|()| places.get(tag).copied());
+        Ok(Ok(Self { theirs: theirs.iter().map(find).collect::<Result<_>>()? }))
+    }
+
+    /// How many tags the other's stream has.
+    pub(super) fn len(&self) -> usize {
+        self.theirs.len()
     }
 
     /// How many.
@@ -172,17 +188,22 @@ impl Matches {
         self.theirs.iter().flatten().map(|place| *place as usize)
     }
 
-    /// For each position of the other's stream, whether it matches.
-    pub(super) fn theirs(&self) -> Vec<bool> {
-        self.theirs.iter().map(Option::is_some).collect()
+    /// For each of these positions of the other's stream, whether it matches.
+    pub(super) fn theirs(&self, positions: Range<usize>) -> Vec<bool> {
+        self.theirs[positions].iter().map(Option::is_some).collect()
     }
 }
 
 /// Puts `values` into a uniformly random order (Fisher and Yates; Knuth, volume 2, algorithm 3.4.2P).
-pub(super) fn shuffle<T>(values: &mut [T], rng: &mut SessionRng) {
+///
+/// # Errors
+/// The run was stopped.
+pub(super) fn shuffle<T>(values: &mut [T], rng: &mut SessionRng, stop: &Stop<'_>) -> Result<()> {
     for last in (1..values.len()).rev() {
+        stop.check()?;
         values.swap(last, below(last as u64 + 1, rng) as usize);
     }
+    Ok(())
 }
 
 /// A uniform number below `bound`, without the bias of a remainder (Lemire 2019, algorithm 5).
@@ -196,11 +217,12 @@ fn below(bound: u64, rng: &mut SessionRng) -> u64 {
     }
 }
 
-fn refuse_duplicates(items: &Items) -> Result<(), InputError> {
+fn refuse_duplicates(items: &Items, stop: &Stop<'_>) -> Result<()> {
     let mut seen = HashMap::with_capacity(items.len());
     for (row, item) in items.iter().enumerate() {
+        stop.check()?;
         if let Some(first) = seen.insert(item, row) {
-            return Err(InputError::Duplicate { first: first as u64, second: row as u64 });
+            return Err(InputError::Duplicate { first: first as u64, second: row as u64 }.into());
         }
     }
     Ok(())
@@ -208,12 +230,16 @@ fn refuse_duplicates(items: &Items) -> Result<(), InputError> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeMap;
 
     use chacha20::ChaCha20Rng;
     use rand_core::SeedableRng;
 
     use super::*;
+    use crate::error::Error;
+
+    const GO_ON: Stop<'static> = Stop(&|| false);
 
     #[test]
     fn every_order_is_as_likely_as_any_other() {
@@ -221,7 +247,7 @@ mod tests {
         let mut orders = BTreeMap::new();
         for _ in 0..24_000 {
             let mut order = [0, 1, 2, 3];
-            shuffle(&mut order, &mut rng);
+            shuffle(&mut order, &mut rng, &GO_ON).unwrap();
             *orders.entry(order).or_insert(0i64) += 1;
         }
         assert_eq!(orders.len(), 24);
@@ -233,7 +259,7 @@ mod tests {
     fn padding_fills_the_band_with_what_nobody_else_has_in_an_order_nobody_knows() {
         let pad = |seed| {
             let items: Items = (0u8..20).map(|key| [key]).collect();
-            Padded::new(items, 50, &mut ChaCha20Rng::from_seed([seed; 32])).unwrap()
+            Padded::new(items, 50, &mut ChaCha20Rng::from_seed([seed; 32]), &GO_ON).unwrap()
         };
         let (one, other) = (pad(1), pad(2));
         assert_eq!(one.rows(0..50).as_slice(), (0..20).collect::<Vec<u64>>());
@@ -243,13 +269,48 @@ mod tests {
         assert_eq!((one.len(), one.intersection(&other).count()), (50, 20), "items are shared, dummies are not");
     }
 
+    /// Every loop over a whole set asks at each element: items and order of a set, and both streams of tags.
+    #[test]
+    fn long_work_stops_at_any_element() {
+        let stopped_after = |checks: u32, work: &dyn Fn(&Stop<'_>) -> Result<()>| {
+            let asked = Cell::new(0);
+            let stop = || asked.replace(asked.get() + 1) == checks;
+            work(&Stop(&stop))
+        };
+        let pad = |stop: &Stop<'_>| {
+            let items: Items = (0u8..20).map(|key| [key]).collect();
+            Padded::new(items, 50, &mut ChaCha20Rng::from_seed([1; 32]), stop).map(drop)
+        };
+        let tags: Vec<Tag> = (0u8..30).map(|tag| [tag; 16]).collect();
+        let find =
+            |stop: &Stop<'_>| Matches::find(&tags, &tags[..7], stop).map(|found| assert_eq!(found.unwrap().count(), 7));
+        for (checks, work) in [(20 + 49, &pad as &dyn Fn(&Stop<'_>) -> Result<()>), (30 + 7, &find)] {
+            for check in 0..checks {
+                assert_eq!(stopped_after(check, work), Err(Error::Cancelled), "check {check}");
+            }
+            assert_eq!(stopped_after(checks, work), Ok(()));
+        }
+    }
+
+    #[test]
+    fn room_for_the_whole_stream_is_made_once() {
+        let mut admission = Admission::new(3000);
+        let point = |n: u32| std::array::from_fn(|byte| n.to_le_bytes()[byte % 4]);
+        let points: Vec<[u8; 32]> = (0..3000).map(point).collect();
+        assert_eq!(admission.admit(&points[..1000]), Ok(0));
+        let room = admission.seen.capacity();
+        assert_eq!((admission.admit(&points[1000..2000]), admission.admit(&points[2000..])), (Ok(1000), Ok(2000)));
+        assert_eq!(admission.seen.capacity(), room);
+        assert_eq!(admission.admit(&points[..1]), Err(Fault::Repeat { index: 3000 }));
+    }
+
     #[test]
     fn an_item_that_looks_like_a_dummy_is_none() {
-        let set = Padded::new(Items::default(), 1, &mut ChaCha20Rng::from_seed([1; 32])).unwrap();
+        let set = Padded::new(Items::default(), 1, &mut ChaCha20Rng::from_seed([1; 32]), &GO_ON).unwrap();
         let twin = [set.dummies.as_slice(), &0u32.to_le_bytes()].concat();
         for item in [twin.clone(), [&[Kind::Dummy as u8], &twin[..]].concat()] {
             let items: Items = [item].iter().collect();
-            let other = Padded::new(items, 1, &mut ChaCha20Rng::from_seed([2; 32])).unwrap();
+            let other = Padded::new(items, 1, &mut ChaCha20Rng::from_seed([2; 32]), &GO_ON).unwrap();
             assert_ne!(other.hash(0), set.hash(0));
         }
     }

@@ -1,4 +1,4 @@
-//! `dh`: intersection by commuting exponents in ristretto255. The simple, auditable one with the least bytes.
+//! `dh`: intersection by commuting exponents in ristretto255. The simple, auditable one.
 //!
 //! ```text
 //! receiver, X = {x_1 … x_n}, secret α          sender, Y = {y_1 … y_m}, secret β
@@ -37,7 +37,8 @@ mod msg;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::try_join;
 use futures::{Stream, StreamExt, TryStreamExt, stream, try_join};
@@ -57,8 +58,9 @@ use msg::{Bits, Points, Tags};
 /// The largest band: positions fit 32 bits, and false matches stay below 2^-72.
 pub const BAND_MAX: u64 = 1 << 28;
 
-/// Elements per message: 64 KiB of points and 10 to 60 ms of one core, so that work and wire overlap from some thousand
-/// items on, and a stop takes effect within a fraction of a second.
+/// Elements per message: 64 KiB of points, and 12 ms (AVX-512 IFMA) to 76 ms (portable) of one core at the figures of
+/// [`crate::kernels`], so that work and wire overlap from some thousand items on. A stop waits for the batches that are
+/// being computed, at most one per thread of the pool; work on a whole set asks at each element.
 const BATCH: usize = 2048;
 
 /// The protocol of this module.
@@ -88,17 +90,17 @@ impl Psi for Dh {
         let u = self.raise(&s_y, sender, b_in, m, &alpha);
         let ((), (), t, u) = try_join!(a_out.batches(a), unused.finish(), elements(t), elements(u))?;
 
-        let found = s.compute(move || Matches::find(&t, &u)).await?;
+        let found = s.compute_long(move |stop| Matches::find(&t, &u, stop)).await?;
         let found = found.map_err(|fault| s_x.deviation(sender, fault))?;
-        match p.form {
-            Form::RowsToReceiver => Ok(Output::Rows(x.rows(found.mine()))),
-            Form::Cardinality => Ok(Output::Count(found.count())),
-            Form::RowsToBoth => {
-                let (m_out, unused) = s.step("matches").channel(sender)?.split();
-                try_join(m_out.batches(self.cut(found.theirs(), Bits)), unused.finish()).await?;
-                Ok(Output::Rows(x.rows(found.mine())))
-            }
+        if p.form == Form::Cardinality {
+            return Ok(Output::Count(s.compute(move || found.count()).await?));
         }
+        if p.form == Form::RowsToBoth {
+            let (m_out, unused) = s.step("matches").channel(sender)?.split();
+            let m = self.cut(found.len(), |positions| Bits(found.theirs(positions)));
+            try_join(m_out.batches(m), unused.finish()).await?;
+        }
+        Ok(Output::Rows(s.compute(move || x.rows(found.mine())).await?))
     }
 
     async fn send(&self, s: &Session, p: Parameters, y: Items) -> Result<Output> {
@@ -117,9 +119,9 @@ impl Psi for Dh {
             match p.form {
                 Form::RowsToReceiver | Form::RowsToBoth => t_out.batches(t).await,
                 Form::Cardinality => {
-                    let mut t = elements(t).await?;
-                    shuffle(&mut t, &mut s.rng("answers"));
-                    t_out.batches(self.cut(t, Tags)).await
+                    let (mut t, mut rng) = (elements(t).await?, s.rng("answers"));
+                    let t = s.compute_long(move |stop| shuffle(&mut t, &mut rng, stop).map(|()| t)).await?;
+                    t_out.batches(self.cut(t.len(), |positions| Tags(t[positions].to_vec()))).await
                 }
             }
         };
@@ -131,7 +133,7 @@ impl Psi for Dh {
                 let (unused, m_in) = s.step("matches").channel(receiver)?.split();
                 let bits = m_in.batches::<Bits>(self.counts(m)).map_ok(|Bits(bits)| bits);
                 let (bits, ()) = try_join(bits.try_concat(), unused.finish()).await?;
-                Ok(Output::Rows(y.rows((0..bits.len()).filter(|j| bits[*j]))))
+                Ok(Output::Rows(s.compute(move || y.rows((0..bits.len()).filter(|j| bits[*j]))).await?))
             }
         }
     }
@@ -160,7 +162,8 @@ impl Dh {
         stream::iter(starts).map(blind).buffered(CHUNKS_IN_FLIGHT)
     }
 
-    /// tag(P^secret) of each of the peer's elements P, which are checked first.
+    /// tag(P^secret) of each of the peer's elements P, which are checked first: for repeats one batch after another, and each
+    /// for itself where it is raised.
     fn raise(
         &self,
         s: &Session,
@@ -171,12 +174,22 @@ impl Dh {
     ) -> impl Stream<Item = Result<Tags>> + Send + use<> {
         let (s, peer, secret) = (s.clone(), peer.clone(), secret.clone());
         let tagger = Tagger::new(s.id());
-        let mut admission = Admission::default();
-        let raise = move |points: Result<Points>| {
-            let admitted = points.and_then(|Points(points)| {
-                let first = admission.admit(&points).map_err(|fault| s.deviation(&peer, fault))?;
-                Ok((first, points))
-            });
+        let admission = Arc::new(Mutex::new(Admission::new(count)));
+        let admit = {
+            let (s, peer) = (s.clone(), peer.clone());
+            move |points: Result<Points>| {
+                let (s, peer, admission) = (s.clone(), peer.clone(), admission.clone());
+                async move {
+                    let Points(points) = points?;
+                    let admit = move || {
+                        let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner); // one at a time
+                        admission.admit(&points).map(|first| (first, points))
+                    };
+                    s.compute(admit).await?.map_err(|fault| s.deviation(&peer, fault))
+                }
+            }
+        };
+        let raise = move |admitted: Result<(u64, Vec<[u8; 32]>)>| {
             let (s, peer, secret, tagger) = (s.clone(), peer.clone(), secret.clone(), tagger.clone());
             async move {
                 let (first, points) = admitted?;
@@ -186,7 +199,7 @@ impl Dh {
                 Ok(Tags(tags))
             }
         };
-        points.batches(self.counts(count)).map(raise).buffered(CHUNKS_IN_FLIGHT)
+        points.batches(self.counts(count)).then(admit).map(raise).buffered(CHUNKS_IN_FLIGHT)
     }
 
     /// How many elements each message of a stream of `count` has.
@@ -195,15 +208,15 @@ impl Dh {
         (0..count).step_by(batch).map(move |start| batch.min(count - start))
     }
 
-    /// The messages of a vector that is already there.
-    fn cut<T: Clone + Send, M: Send>(
+    /// The messages of a vector of `count` that is already there, each made of the positions it has.
+    fn cut<M: Send>(
         &self,
-        all: Vec<T>,
-        message: fn(Vec<T>) -> M,
+        count: usize,
+        message: impl Fn(Range<usize>) -> M + Send,
     ) -> impl Stream<Item = Result<M>> + Send {
         let batch = self.batch;
-        let starts = (0..all.len()).step_by(batch);
-        stream::iter(starts.map(move |start| Ok(message(all[start..].iter().take(batch).cloned().collect()))))
+        let starts = (0..count).step_by(batch);
+        stream::iter(starts.map(move |start| Ok(message(start..count.min(start + batch)))))
     }
 }
 
@@ -213,7 +226,7 @@ async fn elements(batches: impl Stream<Item = Result<Tags>> + Send) -> Result<Ve
 
 async fn pad(s: &Session, items: Items, band: u32) -> Result<Arc<Padded>> {
     let mut rng = s.rng("order");
-    let padded = s.compute(move || Padded::new(items, band, &mut rng)).await??;
+    let padded = s.compute_long(move |stop| Padded::new(items, band, &mut rng, stop)).await?;
     Ok(Arc::new(padded))
 }
 
