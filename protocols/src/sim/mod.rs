@@ -9,7 +9,8 @@
 //!   and both parties are told that the other went silent.
 //! - **Processors.** Jobs given to `Session::compute` run on this machine one at a time, on one core, and their time is
 //!   charged to the party's own virtual processor: one machine does not count as two. What a program does between its
-//!   awaits is free, so heavy work belongs in jobs. With [`World::free_compute`] nothing is charged and runs repeat exactly.
+//!   awaits is free, so heavy work belongs in jobs. Without [`World::charged_compute`] jobs are free too and runs repeat
+//!   exactly.
 //! - **Schedules.** The order of polling, of simultaneous events and a delay per frame come from a seed.
 //! - **Attackers.** A [`Tamper`] edits a named frame on its way; a [`Transcript`] is recorded, compared and replayed.
 //!
@@ -30,7 +31,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -52,14 +53,8 @@ pub use tamper::{Edit, Recorded, Tamper, Transcript};
 /// Unread frames that a wire holds before its sender waits, unless said otherwise.
 pub const CAPACITY: usize = 4;
 
-/// Reads a clock that only moves forward.
+/// Reads a clock that only moves forward: the caller's, since this crate knows none.
 pub type Clock = fn() -> Duration;
-
-/// Time since this process first asked.
-pub fn wall_clock() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
-}
 
 /// How a run goes: everything that follows from it follows from its seed.
 #[derive(Clone, Debug)]
@@ -123,17 +118,11 @@ impl World {
         Self { capacity: frames.max(1), ..self }
     }
 
-    /// Charges each job's time to its party, as `clock` measures it on the thread the job runs on: [`wall_clock`], or the
-    /// thread's processor time where other programs run on this machine. Without this, computing is free.
+    /// Charges each job's time to its party, as `clock` measures it on the thread the job runs on: the thread's processor
+    /// time, where other programs run on this machine. Without this, computing is free.
     #[must_use]
     pub fn charged_compute(self, clock: Clock) -> Self {
         Self { charged: Some(clock), ..self }
-    }
-
-    /// Computing costs no virtual time: the default, under which a run repeats exactly.
-    #[must_use]
-    pub fn free_compute(self) -> Self {
-        Self { charged: None, ..self }
     }
 
     /// Keeps every frame sent in [`Run::transcript`].
@@ -149,14 +138,11 @@ impl World {
         self
     }
 
-    /// With an attacker who replaces every frame by the one of a recorded run.
+    /// With an attacker who replaces every frame by the one at its place in a recorded run.
     #[must_use]
     pub fn replay(mut self, transcript: &Transcript) -> Self {
-        for frame in transcript.frames() {
-            let edit = Edit::Splice(transcript.clone());
-            let (from, step) = (frame.from.clone(), frame.step.clone());
-            self.tampers.push(Tamper { from, step, frame: frame.frame, edit });
-        }
+        let again = |frame: &Recorded| frame.tampered(Edit::Splice(frame.sealed.clone()));
+        self.tampers.extend(transcript.frames().iter().map(again));
         self
     }
 
@@ -241,21 +227,21 @@ impl World {
             let mut world = lock(state);
             world.processors[party].spent += cost;
             world.processors[party].running = Some(done);
-            let ended = world.events.now() + if self.charged.is_some() { cost } else { Duration::ZERO };
+            let ended = world.events.now() + cost;
             world.events.at(ended, Event::Computed { party });
         }
     }
 
     fn run_job(&self, job: crate::compute::Job) -> Duration {
-        let timed = |clock: Clock| {
+        let Some(clock) = self.charged else {
+            job();
+            return Duration::ZERO;
+        };
+        one_core().install(|| {
             let start = clock();
             job();
             clock().saturating_sub(start)
-        };
-        match self.charged {
-            Some(clock) => one_core().install(|| timed(clock)),
-            None => timed(wall_clock),
-        }
+        })
     }
 
     fn finish<T, F>(&self, state: &Shared, tasks: Vec<Task<F, T>>) -> Run<T> {

@@ -72,7 +72,7 @@ pub struct PartyReport {
     pub bytes_in: u64,
     /// Group operations, as the protocol counted them.
     pub group_ops: u64,
-    /// Time of its jobs on one core.
+    /// Time of its jobs on one core; zero where computing is free.
     pub compute: Duration,
 }
 

@@ -10,6 +10,8 @@ use crate::transport::Step;
 pub struct Tamper {
     /// Whose frame.
     pub from: PartyId,
+    /// To whom.
+    pub to: PartyId,
     /// At which step.
     pub step: Step,
     /// Which frame of that step and direction, counted from 0. The last one is the end-of-stream mark.
@@ -37,15 +39,15 @@ pub enum Edit {
     Repeat,
     /// Delivers it after the next frame.
     Reorder,
-    /// Delivers in its place the frame at the same place of a recorded run.
-    Splice(Transcript),
+    /// Delivers another sealed frame in its place: of another session, or of another step, direction or position of this one.
+    Splice(Bytes),
 }
 
 /// Every sealed frame of a run in the order sent, before any tampering.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript(Vec<Recorded>);
 
-/// One frame of a recorded run.
+/// One frame of a recorded run, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// Who sent it.
@@ -58,6 +60,13 @@ pub struct Recorded {
     pub frame: u64,
     /// The bytes on the wire.
     pub sealed: Bytes,
+}
+
+impl Recorded {
+    /// An edit of the frame at this place.
+    pub fn tampered(&self, edit: Edit) -> Tamper {
+        Tamper { from: self.from.clone(), to: self.to.clone(), step: self.step.clone(), frame: self.frame, edit }
+    }
 }
 
 impl Transcript {
@@ -76,11 +85,6 @@ impl Transcript {
     pub(super) fn push(&mut self, frame: Recorded) {
         self.0.push(frame);
     }
-
-    pub(super) fn find(&self, from: &PartyId, step: &Step, frame: u64) -> Option<Bytes> {
-        let here = |recorded: &&Recorded| recorded.from == *from && recorded.step == *step && recorded.frame == frame;
-        self.0.iter().find(here).map(|recorded| recorded.sealed.clone())
-    }
 }
 
 /// What the network makes of a frame: what it delivers now, and what it holds back until after the next frame.
@@ -97,6 +101,6 @@ pub(super) fn deliver(tamper: Option<&Tamper>, frame: Bytes) -> (Vec<Bytes>, Opt
         Edit::Drop => (Vec::new(), None),
         Edit::Repeat => (vec![frame.clone(), frame], None),
         Edit::Reorder => (Vec::new(), Some(frame)),
-        Edit::Splice(other) => (other.find(&tamper.from, &tamper.step, tamper.frame).into_iter().collect(), None),
+        Edit::Splice(other) => (vec![other.clone()], None),
     }
 }

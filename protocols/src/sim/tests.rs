@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::*;
@@ -122,6 +123,22 @@ fn a_peer_that_leaves_is_a_failed_link_and_no_accusation() {
     assert!(matches!(outcome, Err(Error::Link { error: LinkError::Closed, .. })), "{outcome:?}");
 }
 
+/// Also at a step that nobody had opened when the peer left.
+#[test]
+fn sending_to_a_peer_that_left_is_a_failed_link() {
+    let program = |s: Session, role| async move {
+        if role == Role::Sender {
+            return Ok(());
+        }
+        let left = s.step("wait").channel(&peer(&s))?.recv::<Blob>(1).await.map(drop);
+        assert!(matches!(left, Err(Error::Link { error: LinkError::Closed, .. })), "{left:?}");
+        s.step("late").channel(&peer(&s))?.send(&Blob(1)).await
+    };
+    let run = World::new("test", 1).run(&pair(), program);
+    let outcome = run.outcome(&alice()).unwrap();
+    assert!(matches!(outcome, Err(Error::Link { error: LinkError::Closed, .. })), "{outcome:?}");
+}
+
 #[test]
 fn a_step_is_opened_once_and_strangers_are_unknown() {
     let program = |s: Session, _| async move {
@@ -165,21 +182,26 @@ fn frames_share_the_line_and_arrive_after_the_latency() {
 
 #[test]
 fn each_party_has_a_processor_of_its_own_and_jobs_on_it_queue() {
+    /// 10 ms later at each reading, so that each job takes them.
+    fn clock() -> Duration {
+        static READINGS: AtomicU64 = AtomicU64::new(0);
+        Duration::from_millis(10 * READINGS.fetch_add(1, Ordering::Relaxed))
+    }
     let program = |s: Session, role| async move {
-        let job = || s.compute(|| std::thread::sleep(Duration::from_millis(20)));
+        let job = || s.compute(|| ());
         if role == Role::Sender {
             return job().await;
         }
         futures::future::try_join(job(), job()).await.map(drop)
     };
-    let report = World::new("test", 1).charged_compute(wall_clock).run(&pair(), program).report;
-    let [receiver, sender] = &report.parties[..] else { panic!("two parties") };
-    assert_eq!((receiver.finished, sender.finished), (receiver.compute, sender.compute));
-    assert_eq!(report.elapsed, receiver.compute, "one machine counted as one after another: {report:?}");
-    assert!(receiver.compute >= Duration::from_millis(40), "{report:?}");
+    let report = World::new("test", 1).charged_compute(clock).run(&pair(), program).report;
+    let spent: Vec<_> = report.parties.iter().map(|party| (party.compute, party.finished)).collect();
+    let (one, two) = (Duration::from_millis(10), Duration::from_millis(20));
+    assert_eq!(spent, [(two, two), (one, one)]);
+    assert_eq!(report.elapsed, two, "one machine counted as one after another: {report:?}");
 
     let free = World::new("test", 1).run(&pair(), program).report;
-    assert_eq!(free.elapsed, Duration::ZERO);
+    assert_eq!((free.elapsed, free.parties[0].compute), (Duration::ZERO, Duration::ZERO));
 }
 
 #[test]
@@ -247,10 +269,13 @@ fn the_same_seeds_give_the_same_transcript_and_other_seeds_another() {
 #[test]
 fn every_edit_of_every_frame_is_found_by_whom_it_reaches() {
     let world = World::new("test", 9).record();
-    let clean = world.run(&pair(), swap_three);
+    let clean = world.run(&pair(), swap_three).transcript;
     let other = world.clone().attempt(1).run(&pair(), swap_three).transcript;
-    for frame in clean.transcript.frames() {
+    for frame in clean.frames() {
         let last = frame.frame == 3;
+        // Any frame of another session, and any other of this one, of either direction.
+        let foreign = other.frames().iter().chain(clean.frames().iter().filter(|other| *other != frame));
+        let splices = foreign.map(|other| Edit::Splice(other.sealed.clone()));
         for edit in [
             Edit::Flip { bit: 0 },
             Edit::Flip { bit: 77 },
@@ -258,12 +283,14 @@ fn every_edit_of_every_frame_is_found_by_whom_it_reaches() {
             Edit::Drop,
             Edit::Repeat,
             Edit::Reorder,
-            Edit::Splice(other.clone()),
-        ] {
+        ]
+        .into_iter()
+        .chain(splices)
+        {
             if last && matches!(edit, Edit::Reorder) {
                 continue; // nothing follows that it could change places with
             }
-            let tamper = Tamper { from: frame.from.clone(), step: frame.step.clone(), frame: frame.frame, edit };
+            let tamper = frame.tampered(edit);
             let run = World::new("test", 9).tamper(tamper.clone()).run(&pair(), swap_three);
             let Some(Err(Error::Deviation { party, step, fault })) = run.outcome(&frame.to) else {
                 panic!("{tamper:?}: {:?}", run.outcomes)

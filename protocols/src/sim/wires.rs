@@ -91,7 +91,7 @@ impl State {
             return *found;
         }
         let wire = self.wires.len();
-        self.wires.push(Wire::new(from, to, step.clone()));
+        self.wires.push(Wire { reader_gone: self.gone[to], ..Wire::new(from, to, step.clone()) });
         self.index.insert((from, to, step.clone()), wire);
         if self.gone[from] {
             self.launch(wire, Parcel::Reset);
@@ -117,7 +117,9 @@ impl State {
             let (from, to) = (self.parties[from].clone(), self.parties[to].clone());
             self.transcript.push(Recorded { from, to, step: step.clone(), frame, sealed: sealed.clone() });
         }
-        let here = |t: &&super::Tamper| t.from == self.parties[from] && t.step == step && t.frame == frame;
+        let here = |t: &&super::Tamper| {
+            (&t.from, &t.to, &t.step, t.frame) == (&self.parties[from], &self.parties[to], &step, frame)
+        };
         let length = sealed.len();
         let (delivered, held) = deliver(self.world.tampers.iter().find(here), sealed);
 
