@@ -157,9 +157,26 @@ fn a_sender_with_bad_answers_is_named() {
     .into_iter()
     .enumerate()
     {
-        let script = vec![("sender", points(&good(), &[4, 4])), ("receiver", t)];
-        assert_eq!(against(Role::Sender, Form::RowsToReceiver, script), (step.clone(), fault), "case {case}");
+        for form in FORMS {
+            let script = vec![("sender", points(&good(), &[4, 4])), ("receiver", t.clone())];
+            assert_eq!(against(Role::Sender, form, script), (step.clone(), fault.clone()), "{form:?} case {case}");
+        }
     }
+}
+
+/// A direction in which the protocol says nothing is no place to say something.
+#[test]
+fn who_speaks_in_an_unused_direction_is_named() {
+    let (any, b) = (vec![Say::Bits(vec![true; 4])], points(&good(), &[4, 4]));
+    let t: Vec<Say> = tags().chunks(4).map(|four| Say::Tags(four.to_vec())).collect();
+    for form in FORMS {
+        let script = vec![("receiver", b.clone()), ("sender", any.clone())];
+        let step = Step::root("dh").child("sender");
+        assert_eq!(against(Role::Receiver, form, script), (step, Fault::Trailing), "{form:?}");
+    }
+    let script = vec![("sender", b), ("receiver", t), ("matches", any)];
+    let step = Step::root("dh").child("matches");
+    assert_eq!(against(Role::Sender, Form::RowsToBoth, script), (step, Fault::Trailing));
 }
 
 #[test]
