@@ -162,7 +162,7 @@ impl Dh {
         stream::iter(starts).map(blind).buffered(CHUNKS_IN_FLIGHT)
     }
 
-    /// tag(P^secret) of each of the peer's elements P, which are checked first: for repeats one batch after another, and each
+    /// tag(P^secret) of each of the peer's elements P, which are checked first: for repeats in the order they come, and each
     /// for itself where it is raised.
     fn raise(
         &self,
@@ -172,34 +172,44 @@ impl Dh {
         count: u32,
         secret: &Arc<SecretScalar>,
     ) -> impl Stream<Item = Result<Tags>> + Send + use<> {
+        let admitted = self.admit(s, peer, points, count);
         let (s, peer, secret) = (s.clone(), peer.clone(), secret.clone());
         let tagger = Tagger::new(s.id());
-        let admission = Arc::new(Mutex::new(Admission::new(count)));
-        let admit = {
-            let (s, peer) = (s.clone(), peer.clone());
-            move |points: Result<Points>| {
-                let (s, peer, admission) = (s.clone(), peer.clone(), admission.clone());
-                async move {
-                    let Points(points) = points?;
-                    let admit = move || {
-                        let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner); // one at a time
-                        admission.admit(&points).map(|first| (first, points))
-                    };
-                    s.compute(admit).await?.map_err(|fault| s.deviation(&peer, fault))
-                }
-            }
-        };
-        let raise = move |admitted: Result<(u64, Vec<[u8; 32]>)>| {
+        let raise = move |admitted: Result<(u64, Points)>| {
             let (s, peer, secret, tagger) = (s.clone(), peer.clone(), secret.clone(), tagger.clone());
             async move {
-                let (first, points) = admitted?;
+                let (first, Points(points)) = admitted?;
                 let tags = s.compute(move || tagger.raise(first, &points, &secret)).await?;
                 let tags = tags.map_err(|fault| s.deviation(&peer, fault))?;
                 s.count_group_ops(tags.len() as u64);
                 Ok(Tags(tags))
             }
         };
-        points.batches(self.counts(count)).then(admit).map(raise).buffered(CHUNKS_IN_FLIGHT)
+        admitted.map(raise).buffered(CHUNKS_IN_FLIGHT)
+    }
+
+    /// The peer's elements, none of which repeats an earlier one, with the position of each batch in the stream.
+    fn admit(
+        &self,
+        s: &Session,
+        peer: &PartyId,
+        points: Incoming,
+        count: u32,
+    ) -> impl Stream<Item = Result<(u64, Points)>> + Send + use<> {
+        let (s, peer) = (s.clone(), peer.clone());
+        let admission = Arc::new(Mutex::new(Admission::new(count)));
+        let admit = move |points: Result<Points>| {
+            let (s, peer, admission) = (s.clone(), peer.clone(), admission.clone());
+            async move {
+                let points = points?;
+                let admit = move || {
+                    let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner); // never waits: `then`
+                    admission.admit(&points.0).map(|first| (first, points))
+                };
+                s.compute(admit).await?.map_err(|fault| s.deviation(&peer, fault))
+            }
+        };
+        points.batches(self.counts(count)).then(admit)
     }
 
     /// How many elements each message of a stream of `count` has.
