@@ -7,19 +7,28 @@ use zeroize::Zeroize;
 /// The longest key in bytes after normalisation: longer ones are an input error at the owner.
 pub const ITEM_MAX: usize = 4096;
 
-/// Keys of one party, in its own row order, in one buffer. Debug prints the count; drop erases, and so does growing.
+/// Bytes of a block of keys: little is lost at its end to a key that does not fit, and a small set does not take much.
+const BLOCK: usize = 64 << 10;
+
+/// Keys of one party, in its own row order. Debug prints the count; drop erases. Keys are kept in blocks that never grow,
+/// since a buffer that grows frees the old one with the keys in it.
 #[derive(Clone, Default)]
 pub struct Items {
-    bytes: Vec<u8>,
-    ends: Vec<u64>,
+    blocks: Vec<Vec<u8>>,
+    /// Of each key, the block it is in and where it ends there.
+    ends: Vec<(u32, u32)>,
 }
 
 impl Items {
     /// Appends a key.
     pub fn push(&mut self, item: &[u8]) {
-        self.make_room(item.len());
-        self.bytes.extend_from_slice(item);
-        self.ends.push(self.bytes.len() as u64);
+        let fits = |block: &Vec<u8>| block.capacity() - block.len() >= item.len();
+        if !self.blocks.last().is_some_and(fits) {
+            self.blocks.push(Vec::with_capacity(item.len().max(BLOCK)));
+        }
+        let last = self.blocks.len() - 1;
+        self.blocks[last].extend_from_slice(item);
+        self.ends.push((last as u32, self.blocks[last].len() as u32));
     }
 
     /// How many keys.
@@ -34,23 +43,17 @@ impl Items {
 
     /// The key at `row`. Panics where `row` is out of range.
     pub fn get(&self, row: usize) -> &[u8] {
-        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
-        &self.bytes[start..self.ends[row] as usize]
+        let (block, end) = self.ends[row];
+        let start = match row.checked_sub(1).map(|before| self.ends[before]) {
+            Some((same, start)) if same == block => start,
+            _ => 0,
+        };
+        &self.blocks[block as usize][start as usize..end as usize]
     }
 
     /// The keys in row order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.len()).map(|row| self.get(row))
-    }
-
-    /// Grows by hand: a `Vec` that grows frees its old buffer with the keys in it.
-    fn make_room(&mut self, more: usize) {
-        let needed = self.bytes.len() + more;
-        if needed > self.bytes.capacity() {
-            let mut larger = Vec::with_capacity(needed.max(2 * self.bytes.capacity()));
-            larger.extend_from_slice(&self.bytes);
-            std::mem::replace(&mut self.bytes, larger).zeroize();
-        }
     }
 }
 
@@ -72,7 +75,7 @@ impl fmt::Debug for Items {
 
 impl Drop for Items {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        self.blocks.zeroize();
     }
 }
 
@@ -108,20 +111,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_outlive_growth_and_the_buffer_is_never_grown_by_its_vec() {
-        let keys: Vec<Vec<u8>> = (0..2000u32).map(|n| n.to_le_bytes().repeat(n as usize % 9)).collect();
+    fn keys_of_any_length_are_read_back_from_blocks_that_never_move() {
+        let mut keys: Vec<Vec<u8>> = (0..20_000u32).map(|n| n.to_le_bytes().repeat(n as usize % 9)).collect();
+        keys.insert(700, vec![1; BLOCK]);
+        keys.insert(900, vec![2; 3 * BLOCK]);
         let mut items = Items::default();
-        let mut growths = 0;
+        let mut moved = 0;
+        let blocks = |items: &Items| items.blocks.iter().map(|block| block.as_ptr()).collect::<Vec<_>>();
         for key in &keys {
-            let before = items.bytes.capacity();
-            items.make_room(key.len());
-            growths += u32::from(items.bytes.capacity() != before);
-            let (room, place) = (items.bytes.capacity(), items.bytes.as_ptr());
+            let before = blocks(&items);
             items.push(key);
-            assert_eq!((items.bytes.capacity(), items.bytes.as_ptr()), (room, place));
+            moved += u32::from(!blocks(&items).starts_with(&before));
         }
-        assert!((5..40).contains(&growths), "{growths} copies of the keys for {} bytes", items.bytes.len());
-        assert_eq!(items.len(), keys.len());
+        assert_eq!((items.len(), moved), (keys.len(), 0));
+        assert!((8..20).contains(&items.blocks.len()), "{} blocks", items.blocks.len());
         assert!(items.iter().eq(keys.iter().map(Vec::as_slice)));
+
+        let mut copy = items.clone();
+        copy.push(b"one more");
+        assert!(copy.iter().eq(keys.iter().map(Vec::as_slice).chain([&b"one more"[..]])));
     }
 }
