@@ -3,7 +3,7 @@
 //! Formulas: Hisil, Wong, Carter and Dawson, "Twisted Edwards Curves Revisited", ASIACRYPT 2008, for a = -1. The addition
 //! is complete: it needs no exception for equal points, opposite ones or the identity.
 
-use std::arch::x86_64::{__mmask8, _mm512_cmpeq_epi64_mask, _mm512_set1_epi64};
+use std::arch::x86_64::{__mmask8, _mm512_abs_epi64, _mm512_cmpeq_epi64_mask, _mm512_movepi64_mask, _mm512_set1_epi64};
 use std::hint::black_box;
 
 use super::constants::D2;
@@ -176,19 +176,18 @@ impl Cached {
 
 /// `digit` times the point of the table, for a digit from -8 to 7; reads every entry whatever the digit.
 ///
-/// Both lanes that are compared hold one value, which the optimiser sees, and would turn into one comparison of scalars and
-/// perhaps a branch. [`black_box`] hides it from today's optimisers: best effort, as its documentation says.
+/// All lanes hold the same digit. An optimiser that sees it compares scalars instead, and may come to branch on them, so
+/// [`black_box`] hides it: best effort, as its documentation says.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 fn select(table: &[Cached; 8], digit: i8) -> Cached {
-    let sign = digit >> 7; // 0, or -1 for a negative digit
-    let size = black_box(_mm512_set1_epi64(i64::from((digit ^ sign).wrapping_sub(sign))));
-    let sign = black_box(_mm512_set1_epi64(i64::from(sign)));
+    let digit = black_box(_mm512_set1_epi64(i64::from(digit)));
+    let size = _mm512_abs_epi64(digit);
     let one = Fe::small(1);
     let mut chosen = Cached { y_plus_x: one, y_minus_x: one, z2: Fe::small(2), t2d: Fe::small(0) };
     for (entry, multiple) in table.iter().zip(1..) {
         let wanted = _mm512_cmpeq_epi64_mask(size, _mm512_set1_epi64(multiple));
         chosen = chosen.select(wanted, entry);
     }
-    chosen.negate_if(_mm512_cmpeq_epi64_mask(sign, _mm512_set1_epi64(-1)))
+    chosen.negate_if(_mm512_movepi64_mask(digit))
 }
