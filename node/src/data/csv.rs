@@ -27,6 +27,10 @@ pub(crate) struct Records<R> {
     count: usize,
     lines: u64,
     line: u64,
+    /// The first of the empty lines that were passed over before the record.
+    empty: Option<u64>,
+    /// The line that the record ends on.
+    last: u64,
 }
 
 impl<R: Read> Records<R> {
@@ -44,11 +48,15 @@ impl<R: Read> Records<R> {
             count: 0,
             lines: 1,
             line: 0,
+            empty: None,
+            last: 0,
         }
     }
 
     /// Moves to the next record; false at the end of the file. Empty lines are passed over.
     pub(crate) fn advance(&mut self) -> Result<bool, DataError> {
+        /// The end of the file ends a row as a line end does, unless it comes within quotes.
+        const LINE_END: &[u8] = b"\n";
         let previous = self.line;
         let (mut bytes, mut ends) = (0, 0);
         let mut started = false;
@@ -61,17 +69,27 @@ impl<R: Read> Records<R> {
                 if self.at == self.chunk.len() && !self.ended {
                     continue;
                 }
+                if self.at == self.chunk.len() {
+                    return Ok(false);
+                }
                 started = true;
                 self.line = self.lines;
+                self.empty = Some(self.last + 1).filter(|empty| *empty < self.line);
             }
-            let input = &self.chunk[self.at..];
+            let at_end = self.at == self.chunk.len();
+            let input = if at_end { LINE_END } else { &self.chunk[self.at..] };
             let (result, read, written, ended) =
                 self.core.read_record(input, &mut self.fields[bytes..], &mut self.ends[ends..]);
-            self.lines += newlines(&input[..read]);
-            self.at += read;
+            if !at_end {
+                self.lines += newlines(&input[..read]);
+                self.at += read;
+            }
             bytes += written;
             ends += ended;
             match result {
+                ReadRecordResult::InputEmpty if at_end => {
+                    return Err(DataError::OpenQuote { file: self.file.clone(), line: self.line });
+                }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => grow(&mut self.fields, ROW_BYTES_MAX, &self.file, self.line)?,
                 ReadRecordResult::OutputEndsFull => grow(&mut self.ends, ROW_FIELDS_MAX, &self.file, self.line)?,
@@ -80,6 +98,7 @@ impl<R: Read> Records<R> {
                 }
                 ReadRecordResult::Record => {
                     self.count = ends;
+                    self.last = self.lines - u64::from(!at_end && input[..read].ends_with(LINE_END));
                     return Ok(true);
                 }
                 ReadRecordResult::End => return Ok(false),
@@ -90,6 +109,11 @@ impl<R: Read> Records<R> {
     /// The line the record starts on, counted from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
+    }
+
+    /// The first of the empty lines before the record, if there are any.
+    pub(crate) fn empty_line(&self) -> Option<u64> {
+        self.empty
     }
 
     /// How many fields the record has.
@@ -164,6 +188,36 @@ mod tests {
         }
         assert!(read("").unwrap().is_empty());
         assert!(read("\n\r\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn empty_lines_are_passed_over_and_placed() {
+        for end in ["\n", "\r\n"] {
+            let text = ["a", "\"1", "\"", "", "", "2", "3"].join(end);
+            let mut records = Records::new(text.as_bytes(), "t.csv", Encoding::Utf8, b',');
+            let mut seen = Vec::new();
+            while records.advance().unwrap() {
+                seen.push((records.line(), records.empty_line()));
+            }
+            assert_eq!(seen, [(1, None), (2, None), (6, Some(4)), (7, None)]);
+        }
+    }
+
+    #[test]
+    fn a_quote_left_open_swallows_no_row() {
+        let open = |text: &str| read(text).unwrap_err().to_string();
+        let message = |line: u64| {
+            format!(
+                "t.csv line {line}: the row that starts here opens a quote that is never closed, so the rest of the file would be one cell; close it, and write a quote inside quotes twice"
+            )
+        };
+        assert_eq!(open("id,name\n1,\"abc\n2,def\n3,ghi\n"), message(2));
+        assert_eq!(open("id,name\n1,a\n2,\"abc"), message(3));
+        assert_eq!(open("\""), message(1));
+        for closed in ["a,\"b\"", "a,\"b\"\n", "a,\"b\"\r"] {
+            assert_eq!(read(closed).unwrap(), [row(1, &["a", "b"])], "{closed:?}");
+        }
+        assert_eq!(read("a,").unwrap(), [row(1, &["a", ""])]);
     }
 
     #[test]

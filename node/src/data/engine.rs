@@ -52,14 +52,14 @@ impl Engine {
         Ok(Self { spill: spill.into() })
     }
 
-    /// A session whose sorts and aggregates stay within the job's memory and spill beyond it. Measured resident memory
-    /// is up to three times the pool (buffers in flight are not in it).
+    /// A session whose sorts and aggregates stay within the engine's part of the job's memory and spill beyond it.
+    /// Measured resident memory is up to three times the pool (buffers in flight are not in it).
     pub fn session(&self, limits: &Limits) -> Result<Session, DataError> {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![self.spill.clone()]))
             .with_max_temp_directory_size(SPILL_MAX);
         let limit_mb = u64::from(limits.memory_mb);
-        let pool = usize::try_from(limit_mb << 20).unwrap_or(usize::MAX);
+        let pool = usize::try_from((limit_mb << 20) - keys_share(limit_mb)).unwrap_or(usize::MAX);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(pool)))
             .with_disk_manager_builder(disk)
@@ -71,6 +71,12 @@ impl Engine {
         *merge = (*merge).min(pool / 4);
         Ok(Session { context: SessionContext::new_with_config_rt(config, runtime), limit_mb })
     }
+}
+
+/// The bytes of a job's memory limit that its keys may take. The engine has the last quarter: it streams, and what it
+/// sorts it can spill, while keys are held.
+pub(crate) fn keys_share(limit_mb: u64) -> u64 {
+    (limit_mb << 20) / 4 * 3
 }
 
 /// The settings of every session.

@@ -107,6 +107,34 @@ pub enum DataError {
         /// The limit.
         max: usize,
     },
+    /// A quote that is open where the file ends.
+    #[error(
+        "{file} line {line}: the row that starts here opens a quote that is never closed, so the rest of the file would be one cell; close it, and write a quote inside quotes twice"
+    )]
+    OpenQuote {
+        /// The file.
+        file: String,
+        /// The line the row starts on.
+        line: u64,
+    },
+    /// An empty line where a row has one cell: it may be a row without a value.
+    #[error(
+        "{file} line {line}: an empty line in a file of one column, which may be a row without a value; fill it at its source, or remove the line"
+    )]
+    EmptyLine {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+    },
+    /// Values where the names of columns should be.
+    #[error(
+        "the first line of {file} looks like a row: a name of a column is no number or date, and has no six digits in a row; add a header line"
+    )]
+    NoHeader {
+        /// The file.
+        file: String,
+    },
     /// Lines that end in a bare carriage return.
     #[error("{file} line {line}: rows end in a bare carriage return; save the file with LF or CRLF line ends")]
     LineEnds {
@@ -126,6 +154,16 @@ pub enum DataError {
         column: String,
         /// The type, in words.
         expected: &'static str,
+    },
+    /// A whole number that loses digits as a float.
+    #[error(
+        "{place}, column `{column}`: not a whole number that a float has exactly; correct it at its source, or set type = \"integer\" for the column"
+    )]
+    Inexact {
+        /// File and row.
+        place: String,
+        /// The column.
+        column: String,
     },
     /// Bytes that the declared encoding does not have.
     #[error("{file} line {line}, column {column}: not valid {encoding}; {remedy}")]
@@ -221,12 +259,14 @@ pub enum DataError {
     },
     /// More rows than the job says.
     #[error(
-        "data set `{set}`: more than {max} rows pass the row filter; raise rows_at_most in the job, or narrow the filter"
+        "data set `{set}`: more than {max} rows pass the row filter, and rows_at_most = {asked} has room for no more; raise rows_at_most in the job, or narrow the filter"
     )]
     TooManyRows {
         /// The data set.
         set: String,
         /// The limit in the job.
+        asked: u64,
+        /// The rows of its band, which is what the job is padded to.
         max: u64,
     },
     /// The file is not the one the job started with.
@@ -243,9 +283,9 @@ pub enum DataError {
         /// What was being written.
         what: String,
     },
-    /// The job's memory limit does not suffice.
+    /// The memory limit does not suffice.
     #[error(
-        "{what} needs more than the job's memory limit of {limit_mb} MiB; raise limits.memory_mb in the job, or narrow the row filter"
+        "{what} needs more than its part of {limit_mb} MiB, the smaller of limits.memory_mb in the job and memory_mb in this node's config.toml; raise that one, or narrow the row filter"
     )]
     Memory {
         /// What needed it.
@@ -263,7 +303,7 @@ pub enum DataError {
     },
     /// An output column above level 2.
     #[error(
-        "column `{column}` of data set `{set}` has level {level}: usable in a key or filter, but never an output column; leave it out of columns"
+        "column `{column}` of data set `{set}` has level {level}: it may be a key and nothing else; leave it out of columns"
     )]
     Level {
         /// The data set.
@@ -347,8 +387,16 @@ impl DataError {
             Self::Catalog(_) | Self::CatalogSyntax { .. } => "catalog",
             Self::UnknownDataSet { .. } => "unknown-data-set",
             Self::UnknownColumn { .. } | Self::MissingColumn { .. } | Self::ColumnTwice { .. } => "column",
-            Self::WrongDelimiter { .. } | Self::Empty { .. } | Self::HeaderOnly { .. } => "file",
-            Self::Fields { .. } | Self::RowTooLong { .. } | Self::LineEnds { .. } | Self::Value { .. } => "row",
+            Self::WrongDelimiter { .. } | Self::Empty { .. } | Self::HeaderOnly { .. } | Self::NoHeader { .. } => {
+                "file"
+            }
+            Self::Fields { .. }
+            | Self::RowTooLong { .. }
+            | Self::OpenQuote { .. }
+            | Self::EmptyLine { .. }
+            | Self::LineEnds { .. }
+            | Self::Value { .. }
+            | Self::Inexact { .. } => "row",
             Self::Encoding { .. } | Self::UnreadEncoding { .. } => "encoding",
             Self::Format { .. } | Self::Stored { .. } => "format",
             Self::KeyType { .. } | Self::EmptyKey { .. } | Self::DuplicateKey { .. } | Self::KeyTooLong { .. } => "key",
@@ -386,5 +434,31 @@ fn peel(error: DataFusionError) -> DataFusionError {
             inner => DataFusionError::ArrowError(Box::new(inner), text),
         },
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::error::ArrowError;
+
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_of_a_value_stays_inside() {
+        let said = || "Cannot cast string 'CANARY' to value of Int64 type".to_owned();
+        for error in [
+            DataFusionError::ArrowError(Box::new(ArrowError::CastError(said())), None),
+            DataFusionError::Execution(said()),
+            DataFusionError::Context(said(), Box::new(DataFusionError::Plan(said()))),
+            DataFusionError::External(said().into()),
+            DataFusionError::ResourcesExhausted(said()),
+        ] {
+            let error = DataError::engine("reading data set tax", 64, error);
+            assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
+        }
+        assert_eq!(
+            DataError::engine("reading data set tax", 64, DataFusionError::Execution(said())).to_string(),
+            "reading data set tax: the engine stopped (execution); its own words are withheld because they may quote a value"
+        );
     }
 }

@@ -82,6 +82,9 @@ fn refuse<T>(reason: &str, remedy: &str) -> Result<T, DataError> {
 
 const ALLOWED: &str = "use comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, + - * / %, coalesce and nullif";
 
+/// Whole numbers are of 64 bits and wrap around, which never fails; wider or decimal ones would fail on overflow.
+const NUMBERS: &str = "use whole numbers of 64 bits, or numbers with a decimal point";
+
 /// Before any recursion: the number of words, and that there is no query in it.
 fn check_tokens(text: &str) -> Result<(), DataError> {
     let tokens = match Tokenizer::new(&GenericDialect {}, text).tokenize() {
@@ -125,18 +128,24 @@ fn unparsed(set: &DataSet, error: DataFusionError) -> DataError {
     }
 }
 
-/// Default deny: a node that is not named here is refused.
+/// Default deny: a node that is not named here is refused. Nor is any that can fail on a row: which rows there are would
+/// show in whether the job fails, and `AND` and `OR` pass over what need not be looked at.
 fn check_node(node: &Expr, schema: &DFSchema) -> Result<(), DataError> {
     match node {
-        Expr::Column(_)
-        | Expr::Literal(..)
-        | Expr::Not(_)
-        | Expr::IsNull(_)
-        | Expr::IsNotNull(_)
-        | Expr::Negative(_) => Ok(()),
+        Expr::Literal(value, _) => match value.data_type() {
+            kind if kind.is_numeric() && !matches!(kind, DataType::Int64 | DataType::Float64) => {
+                refuse("a number in it has more than 64 bits", NUMBERS)
+            }
+            _ => Ok(()),
+        },
+        Expr::Column(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Negative(_) => Ok(()),
         Expr::IsTrue(_) | Expr::IsFalse(_) | Expr::IsNotTrue(_) | Expr::IsNotFalse(_) => Ok(()),
         Expr::BinaryExpr(binary) => match binary.op {
             Operator::And | Operator::Or => Ok(()),
+            op if matches!(op, Operator::Divide | Operator::Modulo) && !is_above_zero(&binary.right) => refuse(
+                &format!("{op} by something that is not a number above zero written out"),
+                "a row with a zero there would stop the job, and so show itself; multiply instead, as in A > 2 * B",
+            ),
             op if comparison(op) || arithmetic(op) => {
                 same_family(&[&binary.left, &binary.right], schema, arithmetic(op))
             }
@@ -151,7 +160,7 @@ fn check_node(node: &Expr, schema: &DFSchema) -> Result<(), DataError> {
             (Family::Text, Expr::Literal(..)) => Ok(()),
             _ => refuse("LIKE takes a text column and a pattern in quotes", "write NAME LIKE 'A%'"),
         },
-        Expr::Cast(cast) if matches!(*cast.expr, Expr::Literal(..)) => Ok(()),
+        Expr::Cast(cast) if *cast.field.data_type() == DataType::Date32 && is_date(&cast.expr) => Ok(()),
         Expr::ScalarFunction(call) if FUNCTIONS.contains(&call.name()) => {
             same_family(&call.args.iter().collect::<Vec<_>>(), schema, false)
         }
@@ -159,7 +168,10 @@ fn check_node(node: &Expr, schema: &DFSchema) -> Result<(), DataError> {
         Expr::AggregateFunction(call) => {
             refuse(&format!("function {} sees more than one row", call.func.name()), ALLOWED)
         }
-        Expr::Cast(_) | Expr::TryCast(_) => refuse("a column is cast to another type", "compare it in its own type"),
+        Expr::Cast(_) | Expr::TryCast(_) => refuse(
+            "something is cast to another type",
+            "compare columns in their own type; write a day as '2026-11-21'",
+        ),
         _ => refuse("a part of it is not allowed", ALLOWED),
     }
 }
@@ -171,6 +183,14 @@ fn comparison(op: Operator) -> bool {
 
 fn arithmetic(op: Operator) -> bool {
     matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
+}
+
+fn is_above_zero(expression: &Expr) -> bool {
+    match expression {
+        Expr::Literal(ScalarValue::Int64(Some(number)), _) => *number > 0,
+        Expr::Literal(ScalarValue::Float64(Some(number)), _) => *number > 0.0,
+        _ => false,
+    }
 }
 
 /// Types that compare without a conversion that can fail on a row.

@@ -20,12 +20,14 @@ pub struct Fingerprint {
     stamp: Stamp,
 }
 
-/// What changes cheaply when a file does: file number, length, time of the last change.
+/// What changes cheaply when a file does: file number, length, and two times. `changed` is the one that no program can
+/// set: content written anew under the old length and the old `modified` shows in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     file: (u64, u64),
     bytes: u64,
     modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Fingerprint {
@@ -76,11 +78,12 @@ impl Fingerprint {
 }
 
 impl Stamp {
-    fn new(metadata: &Metadata) -> Self {
+    pub(super) fn new(metadata: &Metadata) -> Self {
         Self {
             file: (metadata.dev(), metadata.ino()),
             bytes: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }

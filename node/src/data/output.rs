@@ -199,15 +199,21 @@ fn cell(column: &ArrayRef, row: usize) -> Cell<'_> {
 }
 
 fn write_line<'a>(out: &mut impl Write, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
-    for (at, cell) in cells.enumerate() {
-        if at > 0 {
+    let (mut count, mut nothing) = (0, false);
+    for cell in cells {
+        if count > 0 {
             out.write_all(b",")?;
         }
+        count += 1;
+        nothing = matches!(cell, Cell::Null | Cell::Text(""));
         match cell {
             Cell::Null => {}
             Cell::Plain(number) => out.write_all(number.as_bytes())?,
             Cell::Text(text) => write_text(out, text)?,
         }
+    }
+    if count == 1 && nothing {
+        out.write_all(b"\"\"")?; // an empty line would be no row to whoever reads it
     }
     out.write_all(b"\n")
 }
@@ -235,6 +241,15 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "'=1+1,'+86,'-x,'@SUM(A1),'\tx,\"'\rx\",a=b,\"a,\"\"b\"\"\",,张三,-5,\n"
         );
+    }
+
+    #[test]
+    fn a_single_cell_without_a_value_is_still_a_row() {
+        for cell in [Cell::Null, Cell::Text("")] {
+            let mut out = Vec::new();
+            write_line(&mut out, [cell].into_iter()).unwrap();
+            assert_eq!(out, b"\"\"\n");
+        }
     }
 
     #[test]

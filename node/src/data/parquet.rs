@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt64Array};
 use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
@@ -110,6 +112,9 @@ fn remedy(stored: &DataType) -> &'static str {
 
 fn convert(set: &DataSet, column: &Column, stored: &ArrayRef, first_row: u64) -> Result<ArrayRef, DataError> {
     let array = cast(stored, &column.kind.arrow()).map_err(|error| DataError::engine("reading", 0, error.into()))?;
+    if column.kind == Kind::Float && stored.data_type().is_integer() {
+        return exact(set, column, stored, array, first_row);
+    }
     let misfit =
         |at: usize| array.is_null(at) != stored.is_null(at) || (column.kind == Kind::Float && !finite(&array, at));
     let suspect = array.null_count() != stored.null_count() || column.kind == Kind::Float;
@@ -120,6 +125,22 @@ fn convert(set: &DataSet, column: &Column, stored: &ArrayRef, first_row: u64) ->
             column: column.name.clone(),
             expected: column.kind.words(),
         }),
+    }
+}
+
+/// Whole numbers as floats, where every one comes back as it was: beyond 2^53 not all do.
+fn exact(
+    set: &DataSet,
+    column: &Column,
+    stored: &ArrayRef,
+    floats: ArrayRef,
+    first_row: u64,
+) -> Result<ArrayRef, DataError> {
+    let failed = |error: ArrowError| DataError::engine("reading", 0, error.into());
+    let back = cast(&floats, stored.data_type()).map_err(failed)?;
+    match distinct(&back, stored).map_err(failed)?.values().set_indices().next() {
+        None => Ok(floats),
+        Some(at) => Err(DataError::Inexact { place: place(set, first_row + at as u64), column: column.name.clone() }),
     }
 }
 

@@ -22,6 +22,9 @@ use super::near;
 /// Rows of one batch: the engine's own default, a few hundred kilobytes.
 pub(crate) const BATCH_ROWS: usize = 8192;
 
+/// Text of one batch in bytes: rows may be a mebibyte each, and a batch of them is still not much of a job's memory.
+const BATCH_TEXT: usize = 8 << 20;
+
 /// Hands the columns at `wanted` (places in [`DataSet::schema`]) to `emit`, batch by batch in file order, until it
 /// answers false.
 pub(crate) fn read(
@@ -77,12 +80,15 @@ fn read_csv(
     let mut any = false;
     while records.advance()? {
         any = true;
+        if let Some(line) = records.empty_line().filter(|_| width == 1) {
+            return Err(DataError::EmptyLine { file: set.file.clone(), line });
+        }
         if records.len() != width {
             let (file, line) = (set.file.clone(), records.line());
             return Err(DataError::Fields { file, line, found: records.len(), expected: width });
         }
         batch.push(&records)?;
-        if batch.rows == BATCH_ROWS && !emit(batch.finish()?) {
+        if batch.is_full() && !emit(batch.finish()?) {
             return Ok(());
         }
     }
@@ -138,6 +144,7 @@ struct Batch<'a> {
     columns: Vec<(Source, Builder)>,
     schema: SchemaRef,
     rows: usize,
+    text: usize,
 }
 
 /// Where a column's cells come from.
@@ -168,7 +175,7 @@ impl<'a> Batch<'a> {
                 (Source::Field { at: places[*index], column: *index }, builder)
             }
         };
-        Self { set, columns: wanted.iter().map(column).collect(), schema, rows: 0 }
+        Self { set, columns: wanted.iter().map(column).collect(), schema, rows: 0, text: 0 }
     }
 
     fn push<R: Read>(&mut self, records: &Records<R>) -> Result<(), DataError> {
@@ -177,6 +184,9 @@ impl<'a> Batch<'a> {
                 Source::Position => ("", 0),
                 Source::Field { at, column } => (records.field(*at), *column),
             };
+            if matches!(builder, Builder::Text(_)) {
+                self.text += cell.len();
+            }
             if !builder.push(cell, records.line()) {
                 let column = &self.set.columns[column];
                 let (place, expected) = (place(self.set, records.line()), column.kind.words());
@@ -187,7 +197,12 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.rows == BATCH_ROWS || self.text >= BATCH_TEXT
+    }
+
     fn finish(&mut self) -> Result<RecordBatch, DataError> {
+        self.text = 0;
         let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)

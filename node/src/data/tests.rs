@@ -190,7 +190,7 @@ async fn a_sort_under_a_small_pool_spills_and_writes_no_more_than_it_read() {
         content.push_str(&format!("{:018},{}\n", row.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 1_000_000_007, row % 90));
     }
     let set = home.csv(&content);
-    let session = home.engine.session(&Limits { memory_mb: 16, ..Limits::default() }).unwrap();
+    let session = home.engine.session(&Limits { memory_mb: 64, ..Limits::default() }).unwrap();
     session.register(&set).unwrap();
     let frame = session.context().sql("SELECT id, age FROM tax ORDER BY id, age").await.unwrap();
     let plan = frame.create_physical_plan().await.unwrap();
@@ -211,14 +211,49 @@ async fn a_sort_under_a_small_pool_spills_and_writes_no_more_than_it_read() {
     let little = Limits { memory_mb: 4, ..Limits::default() };
     assert_eq!(
         Snapshot::take(&home.engine, &set, &by(&["id"]), &little, &SALT).await.unwrap_err().to_string(),
-        "the key column of data set tax needs more than the job's memory limit of 4 MiB; raise limits.memory_mb in the job, or narrow the row filter"
+        "the key column of data set tax needs more than its part of 4 MiB, the smaller of limits.memory_mb in the job and memory_mb in this node's config.toml; raise that one, or narrow the row filter"
     );
     let mut few = by(&["id"]);
-    few.rows_at_most = 1000;
+    few.rows_at_most = 150_000; // a job for that many is padded to 163 840
     assert_eq!(
         home.take(&set, &few).await.unwrap_err().to_string(),
-        "data set `tax`: more than 1000 rows pass the row filter; raise rows_at_most in the job, or narrow the filter"
+        "data set `tax`: more than 163840 rows pass the row filter, and rows_at_most = 150000 has room for no more; raise rows_at_most in the job, or narrow the filter"
     );
+}
+
+#[tokio::test]
+async fn how_many_rows_pass_a_filter_shows_in_bands_only() {
+    let home = Home::new();
+    let rows: String = (0..20).map(|row| format!("{row},{}\n", row % 2)).collect();
+    let set = home.csv(format!("id,age\n{rows}"));
+    let mut asked = by(&["id"]);
+    for rows_at_most in [17, 19, 20] {
+        asked.rows_at_most = rows_at_most;
+        home.take(&set, &asked).await.expect("20 rows are in the band of 17 to 20");
+    }
+    asked.rows_at_most = 16;
+    assert_eq!(home.take(&set, &asked).await.unwrap_err().code(), "rows");
+    asked.filter = Some(filter("age = 1", &set).unwrap());
+    for rows_at_most in [1, 9, 10] {
+        asked.rows_at_most = rows_at_most;
+        home.take(&set, &asked).await.expect("10 rows are in the first band");
+    }
+}
+
+#[tokio::test]
+async fn wide_rows_make_small_batches() {
+    let home = Home::new();
+    let cell = "x".repeat(1 << 19);
+    let rows: String = (0..40).map(|row| format!("{row},{cell}\n")).collect();
+    let csv = FileFormat::Csv { delimiter: b',', encoding: Encoding::Utf8 };
+    let set = home.set("wide.csv", format!("id,note\n{rows}"), csv, "id:text note:text");
+    let mut batches = Vec::new();
+    source::read(&set, &[0, 1], &mut |batch| {
+        batches.push(batch.num_rows());
+        true
+    })
+    .unwrap();
+    assert_eq!(batches, [16, 16, 8]);
 }
 
 #[tokio::test]
@@ -266,6 +301,17 @@ async fn bad_files_are_named_with_line_and_remedy() {
         home.refused(["id,age\n张,1\n".as_bytes(), b"\xD5\xC5,2\n"].concat()).await,
         "tax.csv line 3, column 1: not valid utf-8; set encoding = \"gb18030\" in catalog.toml if that is what the file is in; if it mixes encodings, export it again in one"
     );
+    let csv = FileFormat::Csv { delimiter: b',', encoding: Encoding::Utf8 };
+    let single = home.set("one.csv", "id\n1\n\n2\n", csv, "id:text");
+    assert_eq!(
+        home.take(&single, &by(&["id"])).await.unwrap_err().to_string(),
+        "one.csv line 3: an empty line in a file of one column, which may be a row without a value; fill it at its source, or remove the line"
+    );
+    let single = home.set("one.csv", "id\n1\n\"\"\n2\n\n", csv, "id:text");
+    assert_eq!(
+        home.take(&single, &by(&["id"])).await.unwrap_err().to_string(),
+        "one.csv line 3: the key (`id`) is empty, in 1 of the selected rows; fill it at its source, or leave these rows out with a row filter"
+    );
     let long = format!("id,age\n{},1\n", "x".repeat(5000));
     assert_eq!(home.refused(long).await, "tax.csv line 2: the key is longer than 4096 bytes; is this the key column?");
 }
@@ -299,12 +345,60 @@ async fn bad_cells_and_keys_are_placed_and_never_shown() {
         home.take(&none, &by(&["id"])).await.unwrap_err().to_string(),
         "n.parquet is not readable as parquet: damaged, cut short, or another format; export it again, or correct catalog.toml"
     );
-    // a value that arithmetic fails on stays inside the engine
-    let set = home.csv("id,age\n1,0\n");
-    selection.filter = Some(filter("77 / age > 1", &set).unwrap());
-    let error = home.take(&set, &selection).await.unwrap_err();
-    assert_eq!(error.code(), "engine");
-    assert!(!error.to_string().contains("77"), "{error}");
+    let keys: ArrayRef = Arc::new(StringArray::from(vec![Some("1"), None, Some("2"), None]));
+    let nulls = home.set("k.parquet", parquet(vec![("id", keys)]), FileFormat::Parquet, "id:text");
+    assert_eq!(
+        home.take(&nulls, &by(&["id"])).await.unwrap_err().to_string(),
+        "k.parquet row 2: the key (`id`) is empty, in 2 of the selected rows; fill it at its source, or leave these rows out with a row filter"
+    );
+    let exact = (1_i64 << 53) + 1;
+    for (stored, row) in [(vec![1, exact], 2), (vec![i64::MAX], 1)] {
+        let whole: ArrayRef = Arc::new(Int64Array::from(stored));
+        let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..whole.len()).map(|row| row.to_string())));
+        let columns = vec![("id", ids), ("n", whole)];
+        let wide = home.set("w.parquet", parquet(columns), FileFormat::Parquet, "id:text n:float");
+        let mut selection = by(&["id"]);
+        selection.filter = Some(filter("n > 0", &wide).unwrap());
+        assert_eq!(
+            home.take(&wide, &selection).await.unwrap_err().to_string(),
+            format!(
+                "w.parquet row {row}, column `n`: not a whole number that a float has exactly; correct it at its source, or set type = \"integer\" for the column"
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_value_of_a_row_is_in_any_error() {
+    let home = Home::new();
+    const CANARY: &str = "CANARY7";
+    let text = "id,age\n";
+    let with_filter = |text: &str| Some(text.to_owned());
+    for (rows, filtered) in [
+        (format!("{CANARY},1\n{CANARY},2\n"), None),
+        (format!("1,{CANARY}\n"), with_filter("age > 1")),
+        (format!("1,2,{CANARY}\n"), None),
+        (format!("{CANARY}\n"), None),
+        (format!("\"{CANARY},1\n"), None),
+        (format!("{},1\n", CANARY.repeat(1000)), None),
+        (format!("\"{}\",1\n", CANARY.repeat(200_000)), None),
+        (format!("{CANARY}\r{CANARY}\r"), None),
+        (format!("{CANARY}\0,1\n"), None),
+        (format!(",1\n{CANARY},1\n"), None),
+    ] {
+        let set = home.csv(format!("{text}{rows}"));
+        let mut selection = by(&["id"]);
+        selection.filter = filtered.map(|text| filter(&text, &set).unwrap());
+        let error = home.take(&set, &selection).await.expect_err(&rows[..rows.len().min(40)]);
+        assert!(!format!("{error} {error:?}").contains(CANARY), "{error:?}");
+    }
+    for header in [format!("{CANARY},age\n"), format!("{CANARY}\n"), format!("id,{CANARY}\n")] {
+        let error = home.refused(format!("{header}1,2\n")).await;
+        assert!(!error.contains(CANARY), "{error}");
+    }
+    let bytes = [CANARY.as_bytes(), b"\xFF,1\n"].concat();
+    let error = home.refused([text.as_bytes(), &bytes].concat()).await;
+    assert!(!error.contains(CANARY), "{error}");
 }
 
 #[tokio::test]
@@ -358,6 +452,34 @@ async fn a_file_that_changed_gives_no_result() {
     assert!(!home.directory.path().join("result").exists());
 }
 
+/// What nothing but the time of the last change of status tells.
+#[test]
+fn content_written_anew_under_the_old_time_is_seen() {
+    let home = Home::new();
+    let set = home.csv("id,age\n1,2\n2,3\n");
+    let path = home.directory.path().join("tax.csv");
+    let taken = Fingerprint::of(&set).unwrap();
+    taken.still(&set, &path).unwrap();
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    // the clock of the file system ticks in steps
+    while taken.still(&set, &path).is_ok() {
+        fs::write(&path, "id,age\n1,2\n2,9\n").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    }
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), modified);
+}
+
+#[tokio::test]
+async fn whole_numbers_wrap_around_and_stop_no_job() {
+    let home = Home::new();
+    let set = home.csv(format!("id,age\n1,{}\n2,1\n", i64::MAX));
+    for (text, kept) in [("age + 1 > 0", vec!["2"]), ("age * 4 > 0", vec!["2"]), ("-age - 2 < 0", vec!["2"])] {
+        let mut selection = by(&["id"]);
+        selection.filter = Some(filter(text, &set).unwrap());
+        assert_eq!(keys(&home.take(&set, &selection).await.unwrap()), kept, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn hidden_columns_are_keys_but_never_output() {
     let home = Home::new();
@@ -368,7 +490,7 @@ async fn hidden_columns_are_keys_but_never_output() {
     let error = write_rows(&set, &snapshot.pinned, &Rows::new(vec![0]), &home.wanted(&["id"], Format::Csv)).await;
     assert_eq!(
         error.unwrap_err().to_string(),
-        "column `id` of data set `tax` has level 3: usable in a key or filter, but never an output column; leave it out of columns"
+        "column `id` of data set `tax` has level 3: it may be a key and nothing else; leave it out of columns"
     );
     let count = write_count(3, Format::Csv, &home.directory.path().join("count.csv")).unwrap();
     assert_eq!(fs::read_to_string(count.release().unwrap().path()).unwrap(), "count\n3\n");
@@ -405,6 +527,7 @@ fn filters_are_checked_node_by_node() {
         "born >= '1990-01-01' AND born < DATE '2000-01-01'",
         "coalesce(AGE, 0) + 1 = 2",
         "(AGE % 2 = 0) IS TRUE",
+        "AGE / 10 > 3 AND bal / 0.5 > 1",
         "\"AGE\" = 1",
         "AGE = NULL",
         "AGE > 1 -- a comment is white space",
@@ -453,6 +576,15 @@ fn filters_are_checked_node_by_node() {
         "INTERVAL '1 day' > born",
         "AGE > ALL (SELECT 1)",
         "unnest([1]) = 1",
+        "1 / (AGE - 41) > 0",
+        "AGE % bal > 0",
+        "AGE / 0 > 0",
+        "AGE / -1 > 0",
+        "bal / 0.0 > 0",
+        "AGE * 9223372036854775808 > 0",
+        "AGE = 41 AND born = DATE 'soon'",
+        "AGE = CAST('x' AS BIGINT)",
+        "AGE + CAST(1 AS DECIMAL(38, 0)) > 0",
     ] {
         let error = filter(bad, &set).expect_err(bad);
         assert!(matches!(error.code(), "filter" | "column"), "{bad}: {error:?}");
@@ -473,6 +605,14 @@ fn filters_are_checked_node_by_node() {
     assert_eq!(
         message("id > 5"),
         "row filter: it mixes types; compare text columns with texts in single quotes, number columns with numbers, dates with '2026-11-21'"
+    );
+    assert_eq!(
+        message("1 / (AGE - 41) > 0"),
+        "row filter: / by something that is not a number above zero written out; a row with a zero there would stop the job, and so show itself; multiply instead, as in A > 2 * B"
+    );
+    assert_eq!(
+        message("AGE * 9223372036854775808 > 0"),
+        "row filter: a number in it has more than 64 bits; use whole numbers of 64 bits, or numbers with a decimal point"
     );
     let granted = Filter::parse("AGE > 1 AND id = '1'", &set, &["AGE".into(), "bal".into()]).unwrap_err();
     assert_eq!(granted.to_string(), "row filter: column `id` is not granted for filtering; use `AGE`, `bal`");
