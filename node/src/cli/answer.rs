@@ -39,6 +39,11 @@ impl Answer {
         self.text.push_str(line);
     }
 
+    /// Adds a field for programs.
+    pub(crate) fn tell(&mut self, field: &str, value: Value) {
+        self.json.insert(field.to_owned(), value);
+    }
+
     fn new(text: String, json: Value, yes: bool) -> Self {
         let json = match json {
             Value::Object(fields) => fields,

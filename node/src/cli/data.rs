@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::{Config, Home};
-use crate::data::{Catalog, DataError, DataSet, FileFormat, ScanOptions, scan};
+use crate::data::{Catalog, DataError, DataSet, Described, FileFormat, ScanOptions, describe, scan};
 use crate::disk;
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::names::Name;
 use banyan_proto::published::Published;
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Failure};
 use super::evidence::record;
@@ -164,9 +164,9 @@ impl Shelf {
         let options = ScanOptions { text: texts.iter().cloned().collect(), ..ScanOptions::default() };
         let known: BTreeSet<&str> = self.catalog.iter().map(|set| set.file.as_str()).collect();
         let found = scan(&directory, &options)?;
-        let new: Vec<DataSet> =
-            found.iter().filter(|set| !known.contains(set.file.as_str())).map(|set| (**set).clone()).collect();
-        if let Some(taken) = new.iter().find(|set| self.catalog.iter().any(|other| other.id == set.id)) {
+        let new: Vec<Described> = found.into_iter().filter(|one| !known.contains(one.set.file.as_str())).collect();
+        let sets = || new.iter().map(|one| &one.set);
+        if let Some(taken) = sets().find(|set| self.catalog.iter().any(|other| other.id == set.id)) {
             return Err(Failure::input(format!(
                 "{} would be data set {}, which is another file already; give it an id of its own: \
                  banyan-node data add ID {}",
@@ -174,10 +174,10 @@ impl Shelf {
             )));
         }
         let mut text = String::new();
-        for set in &new {
+        for Described { set, left_out } in &new {
             let columns: Vec<String> =
                 set.columns.iter().map(|column| format!("{} {}", plain(&column.name), column.kind.name())).collect();
-            text.push_str(&format!("{}  {}: {}\n", set.id, set.file, columns.join(", ")));
+            text.push_str(&format!("{}  {}: {}\n{}", set.id, set.file, columns.join(", "), left(left_out)));
         }
         if new.is_empty() {
             text = format!("nothing new in {}\n", directory.display());
@@ -189,10 +189,12 @@ impl Shelf {
                 self.home.catalog().display()
             ));
         }
-        let ids: Vec<&Name> = new.iter().map(|set| &set.id).collect();
-        let object = json!({ "new": ids, "registered": !dry_run && !new.is_empty() });
+        let ids: Vec<&Name> = sets().map(|set| &set.id).collect();
+        let left: Map<String, Value> = new.iter().map(|one| (one.set.id.to_string(), json!(one.left_out))).collect();
+        let object = json!({ "new": ids, "left_out": left, "registered": !dry_run && !new.is_empty() });
+        let ready = self.ready(sets().cloned().collect())?;
         if !dry_run {
-            self.put(new)?;
+            self.put(ready)?;
         }
         Ok(Answer::yes(text, object))
     }
@@ -213,7 +215,7 @@ impl Shelf {
         }
         let options = ScanOptions { text: texts.iter().cloned().collect(), ..ScanOptions::default() };
         let directory = self.config.data_dir(&self.home);
-        let mut set = crate::data::describe(&directory, &below(&directory, file)?, id, &options)?;
+        let Described { mut set, left_out } = describe(&directory, &below(&directory, file)?, id, &options)?;
         set.description = description;
         for name in texts {
             set.column(name)?;
@@ -224,9 +226,11 @@ impl Shelf {
         }
         let id = set.id.clone();
         let graded = levels.len() == set.columns.len();
-        self.put(vec![set])?;
+        self.put(self.ready(vec![set])?)?;
         let shelf = Self::open(&self.home)?;
         let mut answer = shelf.show(id.as_str())?;
+        answer.add(&left(&left_out));
+        answer.tell("left_out", json!(left_out));
         if !graded {
             let which = if levels.is_empty() { "the columns" } else { "the other columns" };
             answer.add(&format!("\nGrade {which} in {}: 1 open … 4 most sensitive.", self.home.catalog().display()));
@@ -236,30 +240,56 @@ impl Shelf {
 
     fn remove(&self, id: &str) -> Result<Answer, Failure> {
         let gone = self.catalog.get(id)?;
-        record(&self.home, Act::Register, Digest::default(), &format!("remove {}", gone.id))?;
         let left = self.catalog.iter().filter(|set| set.id != gone.id).map(|set| (**set).clone());
-        self.write(&Catalog::new(left))?;
+        let text = Catalog::new(left).to_toml()?;
+        record(&self.home, Act::Register, Digest::default(), &format!("remove {}", gone.id))?;
+        self.write(&text)?;
         let text = format!("{} is no longer registered; {} stays where it is", gone.id, gone.file);
         Ok(Answer::yes(text, json!({ "id": gone.id })))
     }
 
-    /// Logs and writes new data sets. Each is read whole before: a file that no job could read is not registered.
-    fn put(&self, new: Vec<DataSet>) -> Result<(), Failure> {
-        for set in &new {
-            let published = publish(set)?;
-            record(&self.home, Act::Register, published.digest(), &format!("add {}", set.id))?;
-        }
-        if new.is_empty() {
-            return Ok(());
-        }
-        self.write(&Catalog::new(self.catalog.iter().map(|set| (**set).clone()).chain(new)))
+    /// What registering these data sets would write. Each file is read whole: one that no job could read is refused here.
+    fn ready(&self, new: Vec<DataSet>) -> Result<Ready, Failure> {
+        let acts = new.iter().map(|set| Ok((publish(set)?.digest(), format!("add {}", set.id))));
+        let acts = acts.collect::<Result<_, DataError>>()?;
+        let all = Catalog::new(self.catalog.iter().map(|set| (**set).clone()).chain(new));
+        Ok(Ready { acts, text: all.to_toml()? })
     }
 
-    fn write(&self, catalog: &Catalog) -> Result<(), Failure> {
+    /// Logs and writes new data sets.
+    fn put(&self, ready: Ready) -> Result<(), Failure> {
+        if ready.acts.is_empty() {
+            return Ok(());
+        }
+        for (published, words) in &ready.acts {
+            record(&self.home, Act::Register, *published, words)?;
+        }
+        self.write(&ready.text)
+    }
+
+    fn write(&self, text: &str) -> Result<(), Failure> {
         let file = self.home.catalog();
-        disk::replace(&file, catalog.to_toml().as_bytes(), disk::PRIVATE_FILE)
+        disk::replace(&file, text.as_bytes(), disk::PRIVATE_FILE)
             .map_err(|error| Failure::not_now(format!("{}: {error}; nothing was changed", file.display())))
     }
+}
+
+/// A change of the catalogue that passed every check: what is logged, and the text that is written.
+struct Ready {
+    acts: Vec<(Digest, String)>,
+    text: String,
+}
+
+/// What was left out of a data set, as a line for people.
+fn left(out: &[usize]) -> String {
+    if out.is_empty() {
+        return String::new();
+    }
+    let places: Vec<String> = out.iter().map(usize::to_string).collect();
+    format!(
+        "left out: column {} of the file, without a name, with one that starts with \"__\", or of a type that is not read\n",
+        places.join(", ")
+    )
 }
 
 /// A file's path below the data directory, also where it was given whole, as a shell completes it.

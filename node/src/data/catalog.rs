@@ -21,8 +21,11 @@ use super::near;
 pub const LEVEL_HIDDEN: u8 = 3;
 
 /// The name of the column that carries where a row stands in its file: the line it starts on (CSV), or its number
-/// counted from 1 (Parquet). Column names of the catalogue do not start with two underscores.
+/// counted from 1 (Parquet).
 pub(crate) const POSITION: &str = "__position";
+
+/// What no column name of the catalogue starts with: it is kept for the node.
+pub(crate) const RESERVED: &str = "__";
 
 /// The data sets of a node.
 #[derive(Clone, Debug, Default)]
@@ -56,9 +59,11 @@ impl Catalog {
         self.sets.values()
     }
 
-    /// As catalog.toml; reading it gives the same catalogue.
-    pub fn to_toml(&self) -> String {
-        super::catalog_toml::write(self)
+    /// As catalog.toml; reading it gives the same catalogue. Fails where it could not be read: a catalogue that no node
+    /// can load would stop every job of this one.
+    pub fn to_toml(&self) -> Result<String, DataError> {
+        let text = super::catalog_toml::write(self);
+        super::catalog_toml::parse(&text, "catalog.toml", Path::new("")).map(|_| text)
     }
 
     /// What others may know of it: schemas, levels and size bands, without paths. Reads every file once to count rows,

@@ -21,7 +21,7 @@ use std::path::Path;
 use banyan_proto::names::Name;
 use toml::{Table, Value};
 
-use super::catalog::{Catalog, Column, DataSet, FileFormat, Kind, check_relative};
+use super::catalog::{Catalog, Column, DataSet, FileFormat, Kind, RESERVED, check_relative};
 use super::encoding::Encoding;
 use super::error::{CatalogFault, DataError};
 
@@ -115,9 +115,9 @@ fn column(set: &Reader<'_>, at: usize, value: &Value) -> Result<Column, DataErro
     reader.only(&["name", "type", "level", "description"])?;
     let name = reader.text("name", "the column's name in the file's header")?;
     let fits = !name.is_empty() && name.len() <= COLUMN_NAME_MAX && name.trim() == name;
-    if !fits || name.starts_with("__") || name.chars().any(char::is_control) {
+    if !fits || name.starts_with(RESERVED) || name.chars().any(char::is_control) {
         let expected = format!(
-            "1 to {COLUMN_NAME_MAX} bytes, no control characters or spaces around, not starting with \"__\" (kept for the node)"
+            "1 to {COLUMN_NAME_MAX} bytes, no control characters or spaces around, not starting with {RESERVED:?} (kept for the node)"
         );
         return Err(reader.refuse("name", "not a column name", &expected, "rename the column in the file and here"));
     }
@@ -276,7 +276,7 @@ level = 2
     #[test]
     fn what_is_written_reads_back() {
         let catalog = parse(GOOD, "catalog.toml", Path::new("data")).unwrap();
-        let again = parse(&catalog.to_toml(), "catalog.toml", Path::new("data")).unwrap();
+        let again = parse(&catalog.to_toml().unwrap(), "catalog.toml", Path::new("data")).unwrap();
         assert!(catalog.iter().eq(again.iter()));
         assert_eq!(catalog.get("tax").unwrap().columns[1].name, "say \"hi\"; DROP");
         assert_eq!(parse("", "c", Path::new("d")).unwrap().iter().len(), 0);

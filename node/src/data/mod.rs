@@ -35,5 +35,5 @@ pub use filter::Filter;
 pub use fingerprint::Fingerprint;
 pub use normalise::{join_part, normalise};
 pub use output::{Wanted, write_count, write_rows};
-pub use scan::{ScanOptions, describe, scan};
+pub use scan::{Described, ScanOptions, describe, scan};
 pub use snapshot::{Pinned, Selection, Snapshot};

@@ -5,13 +5,14 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use banyan_proto::names::Name;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
-use super::catalog::{Catalog, Column, DataSet, FileFormat, Kind, resolve};
+use super::catalog::{Column, DataSet, FileFormat, Kind, RESERVED, resolve};
 use super::csv::Records;
 use super::encoding::{Encoding, detect};
 use super::error::{CatalogFault, DataError};
-use super::source::{guess_delimiter, open};
+use super::source::{days, guess_delimiter, open};
 
 /// Rows looked at to type the columns of a CSV file. A later cell of another type is an error of the job that names it.
 const ROWS_MAX: usize = 100_000;
@@ -34,6 +35,16 @@ impl Default for ScanOptions {
     }
 }
 
+/// A file as a data set, and what of it is not in there.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// The data set.
+    pub set: DataSet,
+    /// Columns that have no name, such as the row numbers some programs write, or one that is kept for the node (`__…`),
+    /// or a type that is not read: their places in the file, counted from 1.
+    pub left_out: Vec<usize>,
+}
+
 /// One data set for every `.csv`, `.csv.gz` and `.parquet` file directly in `directory`, with the file's stem as id.
 /// Other files, hidden files and links that lead out are passed over.
 ///
@@ -41,7 +52,7 @@ impl Default for ScanOptions {
 /// identifier: a name like one (`id`, `...no`, `code`, `phone`, 号, 码, 证), a leading zero or plus, more than ten digits,
 /// a value that never repeats in the first column, or the caller's list. All else is text: numbers can be retyped,
 /// lost zeros cannot be found again.
-pub fn scan(directory: &Path, options: &ScanOptions) -> Result<Catalog, DataError> {
+pub fn scan(directory: &Path, options: &ScanOptions) -> Result<Vec<Described>, DataError> {
     let failed = |error| DataError::io(format!("reading {}", directory.display()), error);
     let entries = fs::read_dir(directory).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let mut files: Vec<String> = entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -49,7 +60,7 @@ pub fn scan(directory: &Path, options: &ScanOptions) -> Result<Catalog, DataErro
     let sets = files.iter().filter_map(|file| data_set(directory, file, options).transpose());
     let sets = sets.collect::<Result<Vec<_>, _>>()?;
     let mut seen = BTreeSet::new();
-    match sets.iter().find(|set| !seen.insert(&set.id)) {
+    match sets.iter().map(|described| &described.set).find(|set| !seen.insert(&set.id)) {
         Some(twice) => Err(CatalogFault {
             file: "catalog.toml".into(),
             table: format!("dataset.{}", twice.id),
@@ -59,12 +70,12 @@ pub fn scan(directory: &Path, options: &ScanOptions) -> Result<Catalog, DataErro
             remedy: "rename one of the files".into(),
         }
         .into()),
-        None => Ok(Catalog::new(sets)),
+        None => Ok(sets),
     }
 }
 
 /// One file of `directory`, by its relative path, as data set `id`: typed as [`scan`] types it.
-pub fn describe(directory: &Path, file: &str, id: Name, options: &ScanOptions) -> Result<DataSet, DataError> {
+pub fn describe(directory: &Path, file: &str, id: Name, options: &ScanOptions) -> Result<Described, DataError> {
     let mut set = DataSet {
         id,
         description: String::new(),
@@ -81,15 +92,20 @@ pub fn describe(directory: &Path, file: &str, id: Name, options: &ScanOptions) -
         set.format = format;
         columns
     };
-    let column = |(name, kind): (String, Kind)| {
-        let kind = if options.text.contains(&name) { Kind::Text } else { kind };
-        Column { name, kind, level: options.level, description: String::new() }
-    };
-    set.columns = columns.into_iter().map(column).collect();
-    Ok(set)
+    let mut left_out = Vec::new();
+    for (place, (name, kind)) in (1..).zip(columns) {
+        match kind {
+            Some(kind) if !name.is_empty() && !name.starts_with(RESERVED) => {
+                let kind = if options.text.contains(&name) { Kind::Text } else { kind };
+                set.columns.push(Column { name, kind, level: options.level, description: String::new() });
+            }
+            _ => left_out.push(place),
+        }
+    }
+    Ok(Described { set, left_out })
 }
 
-fn data_set(directory: &Path, file: &str, options: &ScanOptions) -> Result<Option<DataSet>, DataError> {
+fn data_set(directory: &Path, file: &str, options: &ScanOptions) -> Result<Option<Described>, DataError> {
     let stem = [".csv", ".csv.gz", ".parquet"].iter().find_map(|ending| file.strip_suffix(ending));
     let Some(stem) = stem.filter(|stem| !stem.is_empty() && !stem.starts_with('.')) else { return Ok(None) };
     if resolve(directory, file).is_err() {
@@ -114,26 +130,29 @@ fn id(stem: &str, file: &str) -> Result<Name, DataError> {
     })
 }
 
-fn parquet(path: &Path, file: &str) -> Result<Vec<(String, Kind)>, DataError> {
+/// The columns of a file by name, with their types where they are read.
+type Columns = Vec<(String, Option<Kind>)>;
+
+fn parquet(path: &Path, file: &str) -> Result<Columns, DataError> {
     let opened = File::open(path).map_err(|error| DataError::io(format!("opening {file}"), error))?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options)
         .map_err(|_| DataError::Format { file: file.into(), expected: "parquet" })?;
-    let kinds = builder.schema().fields().iter().filter_map(|field| {
+    let kinds = builder.schema().fields().iter().map(|field| {
         let kind = match field.data_type() {
-            kind if kind.is_integer() && like_identifier(field.name()) => Kind::Text,
-            kind if kind.is_integer() => Kind::Integer,
-            kind if kind.is_floating() => Kind::Float,
-            kind if kind.is_string() => Kind::Text,
-            datafusion::arrow::datatypes::DataType::Date32 => Kind::Date,
-            _ => return None,
+            kind if kind.is_integer() && like_identifier(field.name()) => Some(Kind::Text),
+            kind if kind.is_integer() => Some(Kind::Integer),
+            DataType::Float32 | DataType::Float64 => Some(Kind::Float),
+            kind if kind.is_string() => Some(Kind::Text),
+            DataType::Date32 => Some(Kind::Date),
+            _ => None,
         };
-        Some((field.name().clone(), kind))
+        (field.name().clone(), kind)
     });
     Ok(kinds.collect())
 }
 
-fn csv(path: &Path, file: &str) -> Result<(FileFormat, Vec<(String, Kind)>), DataError> {
+fn csv(path: &Path, file: &str) -> Result<(FileFormat, Columns), DataError> {
     let input =
         || File::open(path).map(|opened| open(opened, file)).map_err(|e| DataError::io(format!("opening {file}"), e));
     let encoding = detect(input, file)?;
@@ -141,6 +160,9 @@ fn csv(path: &Path, file: &str) -> Result<(FileFormat, Vec<(String, Kind)>), Dat
     let mut records = Records::new(input()?, file, encoding, delimiter);
     if !records.advance()? {
         return Err(DataError::Empty { file: file.into() });
+    }
+    if (0..records.len()).any(|at| like_value(records.field(at).trim())) {
+        return Err(DataError::NoHeader { file: file.into() });
     }
     let mut columns: Vec<Guess> = (0..records.len()).map(|at| Guess::new(records.field(at).trim(), at)).collect();
     let mut rows = 0;
@@ -155,7 +177,7 @@ fn csv(path: &Path, file: &str) -> Result<(FileFormat, Vec<(String, Kind)>), Dat
     if rows == 0 {
         return Err(DataError::HeaderOnly { file: file.into() });
     }
-    let columns = columns.into_iter().map(|guess| (guess.name.clone(), guess.kind(rows)));
+    let columns = columns.into_iter().map(|guess| (guess.name.clone(), Some(guess.kind(rows))));
     Ok((FileFormat::Csv { delimiter, encoding }, columns.collect()))
 }
 
@@ -216,6 +238,16 @@ impl Guess {
     }
 }
 
+/// Whether a cell of the first line is a value and no name. A name that is taken for a value can be changed; a value that
+/// is taken for a name is told to others.
+fn like_value(cell: &str) -> bool {
+    /// Digits in a row: phones and the numbers of citizens, firms and accounts have more, names of columns fewer.
+    const DIGITS: usize = 6;
+    let number = cell.chars().any(|c| c.is_ascii_digit()) && cell.parse::<f64>().is_ok();
+    let long = cell.split(|c: char| !c.is_numeric()).any(|run| run.chars().count() >= DIGITS);
+    number || long || days(cell).is_some() || cell.parse::<jiff::civil::DateTime>().is_ok()
+}
+
 /// Whether a name says identifier.
 fn like_identifier(name: &str) -> bool {
     const WORDS: [&str; 14] =
@@ -233,9 +265,9 @@ mod tests {
     fn kinds(text: &str) -> Vec<Kind> {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("Bank 2024.csv"), text).unwrap();
-        let catalog = scan(home.path(), &ScanOptions::default()).unwrap();
-        let set = catalog.get("bank_2024").unwrap();
-        set.columns.iter().map(|column| column.kind).collect()
+        let found = scan(home.path(), &ScanOptions::default()).unwrap();
+        assert_eq!(found[0].set.id.as_str(), "bank_2024");
+        found[0].set.columns.iter().map(|column| column.kind).collect()
     }
 
     #[test]
@@ -253,6 +285,43 @@ mod tests {
     }
 
     #[test]
+    fn a_first_line_of_values_is_no_header() {
+        for value in [
+            "110105194912310021",
+            "11010519491231002X",
+            "13800000000",
+            "7",
+            "-1.5",
+            "1e3",
+            "2026-11-21",
+            "2026/11/21",
+            "2026-11-21 10:00:00",
+            "A123456",
+            "１３８００００００００",
+        ] {
+            assert!(like_value(value), "{value}");
+            let home = tempfile::tempdir().unwrap();
+            fs::write(home.path().join("a.csv"), format!("张三,{value}\n李四,{value}\n")).unwrap();
+            assert_eq!(
+                scan(home.path(), &ScanOptions::default()).unwrap_err().to_string(),
+                "the first line of a.csv looks like a row: a name of a column is no number or date, and has no six digits in a row; add a header line"
+            );
+        }
+        for name in ["id", "PAY_0", "BILL_AMT1", "x2026", "sha256", "inf", "nan", "年龄", "", "e", "2026年"] {
+            assert!(!like_value(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn columns_that_cannot_be_named_are_left_out_and_told() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("a.csv"), ",id,__index_level_0__,age\n0,x,0,30\n1,y,1,31\n").unwrap();
+        let found = scan(home.path(), &ScanOptions::default()).unwrap();
+        assert_eq!(found[0].left_out, [1, 3]);
+        assert_eq!(found[0].set.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["id", "age"]);
+    }
+
+    #[test]
     fn what_is_not_a_table_is_passed_over_and_two_of_one_id_refused() {
         let home = tempfile::tempdir().unwrap();
         for (name, text) in [("a.csv", "k,v\n1,2\n"), ("notes.txt", "x"), (".b.csv", "k\n1\n"), ("dir.csv.bak", "")] {
@@ -260,9 +329,9 @@ mod tests {
         }
         std::os::unix::fs::symlink("/etc/hostname", home.path().join("out.csv")).unwrap();
         let options = ScanOptions { text: BTreeSet::from(["v".to_owned()]), level: 1 };
-        let catalog = scan(home.path(), &options).unwrap();
-        assert_eq!(catalog.iter().map(|set| set.file.as_str()).collect::<Vec<_>>(), ["a.csv"]);
-        assert_eq!(catalog.get("a").unwrap().column("v").unwrap().kind, Kind::Text);
+        let found = scan(home.path(), &options).unwrap();
+        assert_eq!(found.iter().map(|one| one.set.file.as_str()).collect::<Vec<_>>(), ["a.csv"]);
+        assert_eq!(found[0].set.column("v").unwrap().kind, Kind::Text);
         fs::write(home.path().join("A.csv"), "k\n1\n").unwrap();
         assert_eq!(
             scan(home.path(), &options).unwrap_err().to_string(),

@@ -253,7 +253,7 @@ fn number<T>(cell: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>,
 }
 
 /// Days since 1970-01-01.
-fn days(cell: &str) -> Option<i32> {
+pub(crate) fn days(cell: &str) -> Option<i32> {
     let dashed;
     let cell = if cell.contains('/') {
         dashed = cell.replace('/', "-");

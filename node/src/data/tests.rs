@@ -632,15 +632,28 @@ fn filters_are_checked_node_by_node() {
 fn a_catalogue_publishes_no_paths_and_bands_for_sizes() {
     let home = Home::new();
     home.csv(format!("id,age\n{}", "x,1\n".repeat(33)));
-    let catalog = scan(home.directory.path(), &ScanOptions::default()).unwrap();
+    let found = scan(home.directory.path(), &ScanOptions::default()).unwrap();
+    let catalog = Catalog::new(found.into_iter().map(|described| described.set));
     let published = catalog.publish().unwrap();
     assert_eq!(published.datasets[0].band, Band::covering(33));
     assert_eq!(published.datasets[0].columns[1].kind, "integer");
     assert!(!format!("{published:?}").contains(".csv"));
     let file = home.directory.path().join("catalog.toml");
-    fs::write(&file, catalog.to_toml()).unwrap();
+    fs::write(&file, catalog.to_toml().unwrap()).unwrap();
     let again = Catalog::load(&file, home.directory.path()).unwrap();
     assert!(again.iter().eq(catalog.iter()));
+}
+
+#[test]
+fn parquet_columns_that_are_not_read_are_left_out_and_told() {
+    let home = Home::new();
+    let flags: ArrayRef = Arc::new(datafusion::arrow::array::BooleanArray::from(vec![true]));
+    let texts = || Arc::new(StringArray::from(vec!["1"])) as ArrayRef;
+    let columns = vec![("flag", flags), ("name", texts()), ("__index_level_0__", texts())];
+    fs::write(home.directory.path().join("p.parquet"), parquet(columns)).unwrap();
+    let found = scan(home.directory.path(), &ScanOptions::default()).unwrap();
+    assert_eq!(found[0].left_out, [1, 3]);
+    assert_eq!(found[0].set.columns[0].name, "name");
 }
 
 #[test]
