@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use banyan_proto::grant::RequiredReview;
 use banyan_proto::identity::PublicKey;
+use banyan_proto::names::Address;
 use banyan_protocols::party::PartyId;
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +23,9 @@ use crate::disk;
 const CONFIG_MAX: u64 = 64 * 1024;
 /// The most approvers and the most required reviews: a department has a handful.
 pub const APPROVERS_MAX: usize = 16;
-/// The smallest memory limit of the local engine in MiB: below it nothing can be sorted.
+/// The smallest memory limit of an attempt in MiB: below it nothing can be sorted.
 pub const MEMORY_MB_MIN: u32 = 64;
-/// The largest memory limit of the local engine in MiB: one TiB.
+/// The largest memory limit of an attempt in MiB: one TiB.
 pub const MEMORY_MB_MAX: u32 = 1 << 20;
 /// The most worker threads.
 pub const THREADS_MAX: u32 = 1024;
@@ -47,7 +48,8 @@ pub struct Config {
     /// The one directory that data sets lie under, relative to the home. Default `data`.
     #[serde(default = "default_data_dir")]
     pub data_dir: PathBuf,
-    /// The most memory the local engine uses over all jobs, in MiB. Default 1024.
+    /// The most memory that one attempt's keys and its local engine use, in MiB; a job may ask for less. Four attempts run
+    /// at once at most. Default 1024.
     #[serde(default = "default_memory_mb")]
     pub memory_mb: u32,
     /// Worker threads of the protocols; 0: one per core. Default 0.
@@ -153,10 +155,11 @@ impl Config {
         if !self.admin.ip().is_loopback() {
             return wrong("admin", format!("{} can be reached from other machines", self.admin));
         }
-        if let Some(url) = self.url.as_ref().filter(|url| !is_host_port(url)) {
+        let no_address = |url: &str| url.parse::<Address>().is_err();
+        if let Some(url) = self.url.as_ref().filter(|url| no_address(url)) {
             return wrong("url", format!("{url:?} is no host:port"));
         }
-        if let Some(coordinator) = self.coordinator.as_ref().filter(|c| !is_host_port(&c.url)) {
+        if let Some(coordinator) = self.coordinator.as_ref().filter(|c| no_address(&c.url)) {
             return wrong("coordinator.url", format!("{:?} is no host:port", coordinator.url));
         }
         if !(MEMORY_MB_MIN..=MEMORY_MB_MAX).contains(&self.memory_mb) {
@@ -204,7 +207,12 @@ impl Config {
             "",
         );
         field("The one directory that data sets lie under, from the home.", "data_dir", Some(quoted(&path)), "");
-        field("Memory of the local engine over all jobs, in MiB.", "memory_mb", Some(self.memory_mb.to_string()), "");
+        field(
+            "Memory of one attempt's keys and local engine, in MiB; four attempts run at once at most.",
+            "memory_mb",
+            Some(self.memory_mb.to_string()),
+            "",
+        );
         field("Worker threads of the protocols; 0: one per core.", "threads", Some(self.threads.to_string()), "");
         field("The public keys whose approval counts. None: no job runs.", "approvers", Some(keys), "");
         text += "\n# Reviews that must stand before an approval counts, in their order:\n";
@@ -249,21 +257,6 @@ impl ConfigError {
     ) -> Self {
         Self { file: file.into(), line, field: field.into(), reason: reason.into(), remedy: remedy.into() }
     }
-}
-
-/// Whether `text` is a host and a port, such as `node.example.org:7440` or `[::1]:7440`.
-pub fn is_host_port(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => return address.parse::<std::net::Ipv6Addr>().is_ok() && is_port(port),
-        None => host,
-    };
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    !host.is_empty() && host.len() <= 253 && host.chars().all(good) && is_port(port)
-}
-
-fn is_port(text: &str) -> bool {
-    text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn default_admin() -> SocketAddr {

@@ -660,6 +660,56 @@ fn one_daemon_runs_on_a_home_and_stops_when_told_to() {
 }
 
 #[test]
+fn a_check_dials_every_peer_and_tells_who_answers() {
+    let (tax, bank) = (Node::made(), Node::nowhere());
+    assert_eq!(bank.say(&["init", "--name", "bank"]).exit, 0);
+    let key = |node: &Node| node.json(&["status"])["key"].as_str().unwrap().to_owned();
+    let fingerprint = |node: &Node| node.json(&["status"])["fingerprint"].as_str().unwrap().to_owned();
+    let mut config = bank.attends_nobody();
+    config.listen = Some("127.0.0.1:0".parse().unwrap());
+    config.save(&bank.home()).unwrap();
+    let daemon = Daemon::up(&bank);
+    let url = fs::read_to_string(bank.path().join("listen.addr")).unwrap().trim().to_owned();
+    let said = |line: &str, exit: i32| {
+        let check = tax.say(&["check"]);
+        assert!(check.out.contains(line), "{line} not in\n{}", check.out);
+        assert_eq!(check.exit, exit, "{}", check.out);
+    };
+
+    let strange = Identity::generate().unwrap().public();
+    assert_eq!(tax.say(&["peer", "add", "bank", &strange.to_string(), "--url", &url]).exit, 0);
+    let other = format!(
+        "✗ peer           bank is pinned, but {url} does not hold the pinned key {}\n                 → somebody else \
+         answers there, or bank has a new key: ask it, then `banyan-node peer remove bank` and pin the new one\n",
+        strange.fingerprint()
+    );
+    said(&other, 1);
+    assert_eq!(tax.say(&["peer", "remove", "bank"]).exit, 0);
+
+    assert_eq!(tax.say(&["peer", "add", "bank", &key(&bank), "--url", &url]).exit, 0);
+    let stranger = format!(
+        "✗ peer           bank is pinned, but {url} does not know this node's key\n                 → bank has not pinned \
+         this node: tell it this node's fingerprint, for its `banyan-node peer confirm`\n"
+    );
+    said(&stranger, 1);
+    assert_eq!(bank.say(&["peer", "add", "tax", &key(&tax)]).exit, 0);
+    let answers = format!("✓ peer           bank answers at {url} with its pinned key, {}\n", fingerprint(&bank));
+    said(&answers, 0);
+    let silent = format!(
+        "· peer           tax is pinned, {}; it only dials out, so nobody can ask whether it is up\n",
+        fingerprint(&tax)
+    );
+    assert!(bank.say(&["check"]).out.contains(&silent));
+
+    assert_eq!(daemon.stop(), Some(0));
+    let gone = format!(
+        "✗ peer           bank is pinned, but {url} cannot be reached: Connection refused (os error 111)\n                 \
+         → is its daemon up, and does a firewall let this machine dial it? `banyan-node peer add` with --url moves it\n"
+    );
+    said(&gone, 1);
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let node = Node::made();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

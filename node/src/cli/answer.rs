@@ -110,7 +110,7 @@ pub(crate) fn tell(outcome: &Result<Answer, Failure>, as_json: bool) -> ExitCode
         Err(failure) => failure.exit(),
     };
     let said = match outcome {
-        _ if as_json => say(&mut io::stdout(), &format!("{:#}", as_object(outcome, exit))),
+        _ if as_json => say(&mut io::stdout(), &as_object(outcome, exit).to_string()),
         Ok(answer) => say(&mut io::stdout(), &answer.text),
         Err(failure) => say(&mut io::stderr(), &format!("error: {failure}")),
     };

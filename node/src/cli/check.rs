@@ -7,6 +7,7 @@ mod network;
 
 use crate::admin::Snapshot;
 use crate::config::{Config, Home};
+use crate::jobs::ATTEMPTS_MAX;
 use crate::keys;
 use crate::store::Store;
 use banyan_proto::identity::Identity;
@@ -52,7 +53,7 @@ fn examine(home: &Home, config: &Config) -> Vec<Line> {
         network::url(config),
         network::admin(config, daemon.as_ref()),
         machine::processor(),
-        machine::memory(config.memory_mb.into()),
+        machine::memory(config.memory_mb.into(), ATTEMPTS_MAX as u64),
         machine::disk(home.root()),
     ];
     let (audit, last_record) = files::audit(home, me.as_ref().ok());
@@ -61,7 +62,7 @@ fn examine(home: &Home, config: &Config) -> Vec<Line> {
     lines.extend([coordinator, machine::clock(Timestamp::now(), last_record, ahead)]);
     lines.extend(data);
     match Store::open(home) {
-        Ok(store) => lines.extend(files::peers(&store)),
+        Ok(store) => lines.extend(network::peers(&store, me.as_ref().ok())),
         Err(error) => lines.push(Line::bad("state", error.to_string(), "no job can run without it")),
     }
     lines.push(audit);

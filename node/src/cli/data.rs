@@ -151,7 +151,7 @@ impl Shelf {
         ));
         let mut rows = vec![row(["COLUMN", "TYPE", "LEVEL", "MAY BE", "DESCRIPTION"])];
         for column in &set.columns {
-            let use_of = if column.level >= crate::data::LEVEL_HIDDEN { "key only" } else { "key, filter, output" };
+            let use_of = if column.level >= crate::policy::LEVEL_HIDDEN { "key only" } else { "key, filter, output" };
             let level = column.level.to_string();
             rows.push(row([&plain(&column.name), column.kind.name(), &level, use_of, &plain(&column.description)]));
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use banyan_proto::canonical::Digest;
 use banyan_proto::names::Name;
 
+use crate::admin::ADDR_FILE;
 use crate::disk;
 
 /// The environment variable that names the home where no `--home` is given.
@@ -104,7 +105,7 @@ impl Home {
 
     /// Where the daemon writes the address of its admin port.
     pub fn admin_addr(&self) -> PathBuf {
-        self.0.join("admin.addr")
+        self.0.join(ADDR_FILE)
     }
 
     /// Where the daemon writes the address on which it listens for peers.

@@ -16,10 +16,6 @@ use super::encoding::Encoding;
 use super::error::{CatalogFault, DataError};
 use super::near;
 
-/// Columns of this level and above are usable, never visible: they may be keys, never output columns (level 3 of the
-/// national grading: leakage harms a person or a firm gravely).
-pub const LEVEL_HIDDEN: u8 = 3;
-
 /// The name of the column that carries where a row stands in its file: the line it starts on (CSV), or its number
 /// counted from 1 (Parquet).
 pub(crate) const POSITION: &str = "__position";
@@ -189,7 +185,7 @@ pub struct Column {
     pub name: String,
     /// Its type.
     pub kind: Kind,
-    /// 1 (open) to 4 (most sensitive); from [`LEVEL_HIDDEN`] up it is never an output column.
+    /// 1 (open) to 4 (most sensitive); from [`crate::policy::LEVEL_HIDDEN`] up it is never an output column.
     pub level: u8,
     /// What it means.
     pub description: String,

@@ -15,10 +15,11 @@ use datafusion::arrow::datatypes::{
 use datafusion::parquet::arrow::ArrowWriter;
 
 use super::atomic::{AtomicFile, Held};
-use super::catalog::{DataSet, LEVEL_HIDDEN};
+use super::catalog::DataSet;
 use super::error::DataError;
 use super::snapshot::{Pinned, blocking};
 use super::source;
+use crate::policy::LEVEL_HIDDEN;
 
 /// What the result file has, and where it goes.
 #[derive(Clone, Debug)]

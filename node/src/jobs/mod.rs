@@ -36,7 +36,7 @@ use crate::peer::limits::STEPS_OPEN_MAX;
 use crate::store::{Phase, Progress};
 
 /// Attempts that run at once: each may use the spec's memory.
-const ATTEMPTS_MAX: usize = 4;
+pub(crate) const ATTEMPTS_MAX: usize = 4;
 /// Steps that an attempt has open at once: the two of a protocol, and the next while these close.
 const STEPS_PER_ATTEMPT_MAX: usize = 3;
 

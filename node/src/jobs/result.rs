@@ -17,8 +17,9 @@ use super::Desk;
 use super::basis::{Basis, fresh_seed};
 use super::failure::Failure;
 use super::release::Agreed;
-use crate::data::{AtomicFile, DataError, Held, LEVEL_HIDDEN, Wanted, remove_partials, write_count, write_rows};
+use crate::data::{AtomicFile, DataError, Held, Wanted, remove_partials, write_count, write_rows};
 use crate::disk;
+use crate::policy::LEVEL_HIDDEN;
 
 /// What the manifest of an attempt is called, beside its result.
 pub(crate) const MANIFEST: &str = "manifest.json";

@@ -1,4 +1,4 @@
-//! What the home holds: keys, catalogue, peers, log.
+//! What the home holds: keys, catalogue, log.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use crate::config::{Config, Home};
 use crate::data::Catalog;
 use crate::keys::{self, KeyError};
-use crate::store::Store;
 use banyan_proto::canonical::Canonical;
 use banyan_proto::identity::Identity;
 use banyan_proto::published::Published;
@@ -98,37 +97,6 @@ pub(super) fn data(home: &Home, config: &Config) -> (Vec<Line>, Vec<u8>) {
         lines.push(Line::note("data", detail));
     }
     (lines, published.to_bytes())
-}
-
-/// Who is believed, who waits for it, and whose introduction does not fit.
-pub(super) fn peers(store: &Store) -> Vec<Line> {
-    let (pinned, introduced) = match (store.peers(), store.introductions()) {
-        (Ok(pinned), Ok(introduced)) => (pinned, introduced),
-        (Err(error), _) | (_, Err(error)) => return vec![Line::bad("peers", error.to_string(), "no job can run")],
-    };
-    let mut lines: Vec<Line> = pinned
-        .iter()
-        .map(|peer| match introduced.iter().find(|other| other.name == peer.name && other.key != peer.key) {
-            None => Line::good("peer", format!("{} is pinned, {}", peer.name, peer.key.fingerprint())),
-            Some(other) => Line::bad(
-                "peer",
-                format!("{} is pinned, and the coordinator now gives it another key, {}", peer.name, other.key.fingerprint()),
-                format!(
-                    "ask {0}: with a new key, `banyan-node peer remove {0}` and confirm the new one; else tell the operator",
-                    peer.name
-                ),
-            ),
-        })
-        .collect();
-    let waiting = introduced.iter().filter(|one| !pinned.iter().any(|peer| peer.name == one.name));
-    lines.extend(waiting.map(|peer| {
-        let detail = format!("{0} is introduced, not confirmed: `banyan-node peer confirm {0} FINGERPRINT`", peer.name);
-        Line::note("peer", detail)
-    }));
-    if lines.is_empty() {
-        lines.push(Line::note("peers", "none yet: they come with `banyan-node join`, or `banyan-node peer add`"));
-    }
-    lines
 }
 
 /// The audit log, checked whole; and the time of its last record.

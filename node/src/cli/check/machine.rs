@@ -10,7 +10,7 @@ use crate::cli::text::bytes;
 
 /// Below this much free space a job of ten million rows may not find room for its result and its spill.
 const DISK_FREE_MIN: u64 = 2 << 30;
-/// What the daemon itself needs beside the jobs' `memory_mb`.
+/// What the daemon itself needs beside the attempts' `memory_mb`.
 const BASE_MEMORY: u64 = 256 << 20;
 /// A clock before this program was written is wrong.
 const NOT_BEFORE: &str = "2026-11-01T00:00:00Z";
@@ -42,24 +42,31 @@ fn features() -> [(&'static str, bool); 0] {
     []
 }
 
-/// Whether `memory_mb` of the config fits what is free now.
-pub(crate) fn memory(memory_mb: u64) -> Line {
-    let Some(free) = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text)) else {
-        return Line::note("memory", "unknown: this system does not tell");
-    };
-    let wanted = (memory_mb << 20).saturating_add(BASE_MEMORY);
-    if free < wanted {
-        return Line::bad(
-            "memory",
-            format!(
-                "{} available, {} wanted (memory_mb = {memory_mb} and the daemon itself)",
-                bytes(free),
-                bytes(wanted)
-            ),
-            "lower memory_mb in config.toml, or stop other programs: a killed daemon fails its jobs",
-        );
+/// Whether `memory_mb` of the config fits what is free now, for as many attempts as run at once.
+pub(crate) fn memory(memory_mb: u64, attempts: u64) -> Line {
+    match fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text)) {
+        Some(free) => fits(free, memory_mb, attempts),
+        None => Line::note("memory", "unknown: this system does not tell"),
     }
-    Line::good("memory", format!("{} available, {} wanted at most", bytes(free), bytes(wanted)))
+}
+
+fn fits(free: u64, memory_mb: u64, attempts: u64) -> Line {
+    let wanted = |attempts: u64| (memory_mb << 20).saturating_mul(attempts).saturating_add(BASE_MEMORY);
+    let (one, all) = (wanted(1), wanted(attempts));
+    let detail = format!(
+        "{} available; {} wanted by one attempt, {} by {attempts} at once (memory_mb = {memory_mb} each, and the daemon)",
+        bytes(free),
+        bytes(one),
+        bytes(all)
+    );
+    match free {
+        free if free < one => {
+            let hint = "lower memory_mb in config.toml, or stop other programs: a killed daemon fails its jobs";
+            Line::bad("memory", detail, hint)
+        }
+        free if free < all => Line::note("memory", detail),
+        _ => Line::good("memory", detail),
+    }
 }
 
 /// `MemAvailable` of /proc/meminfo, in bytes.
@@ -136,6 +143,17 @@ mod tests {
         assert!(clock(now, Some(later), None).is_bad());
         assert!(!clock(later, Some(now), None).is_bad());
         assert!(clock("2020-01-01T00:00:00Z".parse().unwrap(), None, None).is_bad());
+    }
+
+    #[test]
+    fn memory_is_wanted_by_every_attempt() {
+        let said = |free_mb: u64| fits(free_mb << 20, 1024, 4).text();
+        assert_eq!(
+            said(1279),
+            "✗ memory         1.2 GiB available; 1.2 GiB wanted by one attempt, 4.2 GiB by 4 at once (memory_mb = 1024 each, and the daemon)\n                 → lower memory_mb in config.toml, or stop other programs: a killed daemon fails its jobs\n"
+        );
+        assert!(said(1280).starts_with("· memory "), "one fits, four may not");
+        assert!(said(4352).starts_with("✓ memory "));
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use crate::admin::Snapshot;
 use crate::config::{Config, Coordinator as Pinned};
-use banyan_proto::identity::Identity;
+use crate::dial::{DialError, KEEPALIVE, pinned};
+use crate::store::{Peer, Store};
+use banyan_proto::identity::{Identity, PublicKey};
+use futures::future::join_all;
 use jiff::SignedDuration;
 
 use super::line::Line;
@@ -105,6 +108,82 @@ pub(super) fn greet(
         }
         Err(failure) => (Line::bad("coordinator", failure.to_string(), "no job can come before it is reached"), None),
     }
+}
+
+/// Who is believed and whether they answer, who waits to be believed, and whose introduction does not fit. All are dialled
+/// at once.
+pub(super) fn peers(store: &Store, me: Option<&Identity>) -> Vec<Line> {
+    let (pinned, introduced) = match (store.peers(), store.introductions()) {
+        (Ok(pinned), Ok(introduced)) => (pinned, introduced),
+        (Err(error), _) | (_, Err(error)) => return vec![Line::bad("peers", error.to_string(), "no job can run")],
+    };
+    let asked = pinned.iter().map(|peer| {
+        let introduced = introduced.iter().find(|other| other.name == peer.name);
+        async move {
+            match introduced {
+                Some(other) if other.key != peer.key => swapped(peer, &other.key),
+                other => reached(peer, other.and_then(|other| other.url.as_deref()), me).await,
+            }
+        }
+    });
+    let mut lines = match block_on(async { Ok(join_all(asked).await) }) {
+        Ok(lines) => lines,
+        Err(failure) => vec![Line::bad("peers", failure.to_string(), "they could not be dialled")],
+    };
+    let waiting = introduced.iter().filter(|one| !pinned.iter().any(|peer| peer.name == one.name));
+    lines.extend(waiting.map(|peer| {
+        let detail = format!("{0} is introduced, not confirmed: `banyan-node peer confirm {0} FINGERPRINT`", peer.name);
+        Line::note("peer", detail)
+    }));
+    if lines.is_empty() {
+        lines.push(Line::note("peers", "none yet: they come with `banyan-node join`, or `banyan-node peer add`"));
+    }
+    lines
+}
+
+fn swapped(peer: &Peer, other: &PublicKey) -> Line {
+    Line::bad(
+        "peer",
+        format!("{} is pinned, and the coordinator now gives it another key, {}", peer.name, other.fingerprint()),
+        format!(
+            "ask {0}: with a new key, `banyan-node peer remove {0}` and confirm the new one; else tell the operator",
+            peer.name
+        ),
+    )
+}
+
+/// Whether a pinned peer answers, where it is pinned or else where it was introduced.
+async fn reached(peer: &Peer, introduced: Option<&str>, me: Option<&Identity>) -> Line {
+    let (name, fingerprint) = (&peer.name, peer.key.fingerprint());
+    let Some(url) = peer.url.as_deref().or(introduced) else {
+        let detail = format!("{name} is pinned, {fingerprint}; it only dials out, so nobody can ask whether it is up");
+        return Line::note("peer", detail);
+    };
+    let Some(me) = me else {
+        return Line::note(
+            "peer",
+            format!("{name} is pinned, {fingerprint}; not dialled: this node has no key to show it"),
+        );
+    };
+    let Err(error) = pinned(url, &peer.key, me, KEEPALIVE).await else {
+        return Line::good("peer", format!("{name} answers at {url} with its pinned key, {fingerprint}"));
+    };
+    let hint = match &error {
+        DialError::Unreachable { .. } => {
+            "is its daemon up, and does a firewall let this machine dial it? `banyan-node peer add` with --url moves it"
+                .to_owned()
+        }
+        DialError::OtherKey { .. } => format!(
+            "somebody else answers there, or {name} has a new key: ask it, then `banyan-node peer remove {name}` and pin \
+             the new one"
+        ),
+        DialError::Stranger { .. } => {
+            format!(
+                "{name} has not pinned this node: tell it this node's fingerprint, for its `banyan-node peer confirm`"
+            )
+        }
+    };
+    Line::bad("peer", format!("{name} is pinned, but {error}"), hint)
 }
 
 #[cfg(test)]
