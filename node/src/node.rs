@@ -21,7 +21,7 @@ use tonic::transport::Channel;
 use crate::admin::{Admin, AdminError, AdminState};
 use crate::audit::{AuditError, Log};
 use crate::config::{Config, ConfigError, Coordinator, Home};
-use crate::data::{Catalog, DataError, Engine};
+use crate::data::{Catalog, DataError, Engine, KnownBands};
 use crate::jobs::{self, Desk, Greeting, Jobs, told};
 use crate::keys::{self, KeyError};
 use crate::peer::{self, Directory, PeerService, PinnedPeer};
@@ -161,7 +161,8 @@ impl Node {
         };
         let greet = {
             let (catalog, data, url) = (home.catalog(), config.data_dir(&home), url.unwrap_or_default());
-            move || Greeting { url: url.clone(), catalogue: published(&catalog, &data) }
+            let known = KnownBands::default();
+            move || Greeting { url: url.clone(), catalogue: published(&catalog, &data, &known) }
         };
         let (line, lining) = jobs::keep(dial, greet, halted.clone());
         let desk = Desk {
@@ -240,10 +241,11 @@ fn url(config: &Config, listener: Option<&TcpListener>) -> Option<String> {
     config.url.clone().or(derived)
 }
 
-/// The catalogue as others may see it, in canonical bytes; an empty one where it cannot be read now.
-fn published(catalog: &Path, data: &Path) -> Vec<u8> {
-    let published = Catalog::load(catalog, data).and_then(|catalog| catalog.publish());
-    published
+/// The catalogue as others may see it, in canonical bytes; an empty one where it cannot be read now. New files are read
+/// whole, so other tasks leave this thread.
+fn published(catalog: &Path, data: &Path, known: &KnownBands) -> Vec<u8> {
+    let published = || Ok::<_, DataError>(Catalog::load(catalog, data)?.publish_readable(known));
+    tokio::task::block_in_place(published)
         .inspect_err(|error| tracing::warn!(%error, "the catalogue is not published"))
         .unwrap_or_default()
         .to_bytes()

@@ -511,6 +511,65 @@ fn a_no_and_an_end_are_final() {
 }
 
 #[test]
+fn a_stop_is_made_also_where_it_cannot_be_recorded() {
+    let node = Node::made();
+    node.offered(&job());
+    let log = node.path().join("audit/log.jsonl");
+    let kept = node.path().join("audit/kept");
+    fs::rename(&log, &kept).unwrap();
+    fs::create_dir(&log).unwrap();
+    let said = node.say(&["halt", "--all", "--reason", "incident 17"]);
+    let expected = format!(
+        "everything is halted at this node; `banyan-node halt --resume` lets jobs run again\nNOT recorded: {}: Is a directory \
+         (os error 21); write down who stopped what and when, and put the log right: nothing runs again without it\n",
+        log.display()
+    );
+    assert_eq!((said.exit, said.out, said.error), (1, expected, String::new()));
+    assert_eq!(node.json(&["status"])["halted"]["reason"], "incident 17");
+    let ended = node.json(&["halt", "fraud-check", "--reason", "consent withdrawn"]);
+    assert_eq!([&ended["ok"], &ended["ended"], &ended["recorded"]], [false, true, false]);
+    assert!(Store::open(&node.home()).unwrap().revoked(&job().scenario.digest()).unwrap());
+    fs::remove_dir(&log).unwrap();
+    fs::rename(&kept, &log).unwrap();
+    let said = node.json(&["halt", "--all", "--reason", "incident 18"]);
+    assert_eq!([&said["ok"], &said["halted"], &said["recorded"]], [true; 3]);
+}
+
+#[test]
+fn an_offer_that_cannot_be_read_stops_no_other() {
+    let node = Node::made();
+    let digest = Digest::of("somebody's", b"not a spec");
+    Store::open(&node.home()).unwrap().put_offer(&digest, b"not a spec", &[]).unwrap();
+    let passed_over = format!("passed over: job {} cannot be read: ", digest.short());
+    assert!(node.say(&["inbox"]).out.starts_with(&passed_over));
+    node.offered(&job());
+    let inbox = node.say(&["inbox"]);
+    assert!(inbox.exit == 0 && inbox.out.contains(&passed_over) && inbox.out.contains("fraud-check"), "{}", inbox.out);
+    assert_eq!(node.json(&["inbox"])["unreadable"][0]["job"], digest.to_string());
+    assert!(node.say(&["status"]).out.contains(&passed_over));
+    assert_eq!(node.say(&["inbox", "fraud-check"]).exit, 0);
+    assert_eq!(node.say(&["approve", "fraud-check", "--yes"]).exit, 0);
+    assert_eq!(node.say(&["halt", "fraud-check", "--reason", "withdrawn"]).exit, 0);
+}
+
+#[test]
+fn completions_are_written_for_a_shell() {
+    let node = Node::nowhere();
+    for (shell, word) in
+        [("bash", "complete -F _banyan__node "), ("zsh", "#compdef banyan-node"), ("fish", "complete -c banyan-node")]
+    {
+        let said = node.say(&["completions", shell]);
+        assert!(said.exit == 0 && said.out.contains(word) && said.out.contains("approve"), "{shell}: {}", said.error);
+    }
+    let said = node.say(&["completions", "tcsh"]);
+    assert!(
+        said.exit == 2 && said.error.contains("[possible values: bash, elvish, fish, powershell, zsh]"),
+        "{}",
+        said.error
+    );
+}
+
+#[test]
 fn an_expired_scenario_cannot_be_approved() {
     let node = Node::made();
     let text = JOB.replace("2029-01-01", "2026-02-01");

@@ -1,6 +1,6 @@
 //! What commands change: the state of a home that is whole, and its audit log. The record is on disk before the act.
 
-use crate::audit::Log;
+use crate::audit::{AuditError, Log};
 use crate::config::{Config, Home};
 use crate::store::Store;
 use banyan_proto::audit::Act;
@@ -9,7 +9,7 @@ use banyan_proto::canonical::Digest;
 use super::answer::Failure;
 
 /// Who acts where no approver signs: whoever may run commands on this machine.
-const ACTOR: &str = "console";
+pub(crate) const ACTOR: &str = "console";
 
 /// The state of a node that was made. Without this, a mistyped --home would become one.
 pub(crate) fn state(home: &Home) -> Result<Store, Failure> {
@@ -26,4 +26,14 @@ pub(crate) fn record(home: &Home, act: Act, subject: Digest, outcome: &str) -> R
 pub(crate) fn record_of(home: &Home, actor: &str, act: Act, subject: Digest, outcome: &str) -> Result<(), Failure> {
     Log::open(home, &Config::load(home)?.name)?.append(actor, act, subject, outcome)?;
     Ok(())
+}
+
+/// Appends one record of a stop, which does not wait for a log that cannot be written: gives why it is not recorded.
+pub(crate) fn record_stop(home: &Home, actor: &str, subject: Digest, outcome: &str) -> Result<Option<String>, Failure> {
+    let config = Config::load(home)?;
+    let recorded = Log::open(home, &config.name).and_then(|log| log.append(actor, Act::Halt, subject, outcome));
+    Ok(recorded.err().map(|error| match error {
+        AuditError::File { file, error } => format!("{}: {error}", file.display()),
+        error => error.to_string(),
+    }))
 }

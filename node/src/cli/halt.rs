@@ -9,11 +9,11 @@ use banyan_proto::grant::Revocation;
 use banyan_proto::job::When;
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
 use super::approve::{actor, approver};
-use super::evidence::{record, record_of, state};
+use super::evidence::{ACTOR, record_of, record_stop, state};
 use super::offers;
 use super::parse::reason;
 
@@ -68,22 +68,19 @@ impl Halt {
         let approver = approver(home, &Config::load(home)?, self.key.as_deref())?;
         let revocation =
             approver.sign(&Revocation { scenario, reason: self.reason.clone(), at: When(Timestamp::now()) });
-        // a stop does not wait for a log that cannot be written: it is made, and the failure told after
-        let logged = record_of(home, &actor(&approver), Act::Halt, scenario, &format!("ended: {}", self.reason));
+        let unrecorded = record_stop(home, &actor(&approver), scenario, &format!("ended: {}", self.reason))?;
         store.put_revocation(&revocation)?;
-        logged?;
         let text = format!("scenario {scenario} is ended at this node, for good; its jobs stop now");
-        Ok(Answer::yes(text, json!({ "scenario": scenario, "ended": true })))
+        Ok(stopped(text, json!({ "scenario": scenario, "ended": true }), unrecorded))
     }
 
     /// Halts everything. Whoever is at this machine may: to stop is always safe.
     fn everything(&self, home: &Home) -> Result<Answer, Failure> {
         let store = state(home)?;
-        let logged = record(home, Act::Halt, Digest::default(), &format!("halted: {}", self.reason));
+        let unrecorded = record_stop(home, ACTOR, Digest::default(), &format!("halted: {}", self.reason))?;
         store.halt_all(&self.reason)?;
-        logged?;
-        let text = "everything is halted at this node; `banyan-node halt --resume` lets jobs run again";
-        Ok(Answer::yes(text, json!({ "halted": true })))
+        let text = "everything is halted at this node; `banyan-node halt --resume` lets jobs run again".to_owned();
+        Ok(stopped(text, json!({ "halted": true }), unrecorded))
     }
 
     /// Lets jobs run again. That takes an approver, as allowing them did.
@@ -97,4 +94,21 @@ impl Halt {
         store.resume()?;
         Ok(Answer::yes("jobs may run again; ended scenarios stay ended", json!({ "halted": false })))
     }
+}
+
+/// What a stop says: it is made, and whether it is on the record too.
+fn stopped(text: String, json: Value, unrecorded: Option<String>) -> Answer {
+    let mut answer = match &unrecorded {
+        None => Answer::yes(text, json),
+        Some(why) => Answer::no(
+            format!(
+                "{text}\nNOT recorded: {why}; write down who stopped what and when, and put the log right: nothing runs again \
+                 without it"
+            ),
+            json,
+        ),
+    };
+    answer.tell("recorded", unrecorded.is_none().into());
+    answer.tell("why", unrecorded.into());
+    answer
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure};
 use super::evidence::state;
-use super::offers::{self, Read};
+use super::offers::{self, Offers, Read};
 use super::text::{plain, row, table};
 use super::words;
 
@@ -38,10 +38,10 @@ impl Inbox {
     }
 }
 
-fn list(all: &[Read]) -> Result<Answer, Failure> {
+fn list(all: &Offers) -> Result<Answer, Failure> {
     let mut rows = vec![row(["JOB", "DIGEST", "STANDING", "PURPOSE", "WHY"])];
     let mut jobs = Vec::new();
-    for read in all {
+    for read in &all.read {
         let (standing, why) = read.standing();
         let purpose = plain(&read.spec.scenario.purpose);
         rows.push(row([read.spec.name.as_str(), &read.offer.job.short(), standing, &purpose, &plain(&why)]));
@@ -55,11 +55,13 @@ fn list(all: &[Read]) -> Result<Answer, Failure> {
             "received": read.offer.received,
         }));
     }
-    let text = match jobs.len() {
-        0 => "nothing was offered to this node yet".to_owned(),
-        _ => format!("{}\nRead one whole with `banyan-node inbox JOB`.", table(&rows)),
+    let mut text = match jobs.len() {
+        0 if all.unread.is_empty() => "nothing was offered to this node yet".to_owned(),
+        0 => String::new(),
+        _ => format!("{}\nRead one whole with `banyan-node inbox JOB`.\n", table(&rows)),
     };
-    Ok(Answer::yes(text, json!({ "jobs": jobs })))
+    text.push_str(&all.passed_over());
+    Ok(Answer::yes(text, json!({ "jobs": jobs, "unreadable": all.unreadable() })))
 }
 
 fn one(config: &Config, read: &Read) -> Result<Answer, Failure> {

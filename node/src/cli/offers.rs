@@ -1,9 +1,12 @@
 //! Which offer a person means, by name or by the first digits of its digest.
 
 use crate::store::{Offer, Standing, Store};
+use banyan_proto::canonical::Digest;
 use banyan_proto::job::Spec;
+use serde_json::{Value, json};
 
 use super::answer::Failure;
+use super::text::plain;
 
 /// Fewer digits than this name no digest: a short name such as `abc` would be taken for one.
 const DIGITS_MIN: usize = 6;
@@ -14,15 +17,43 @@ pub(crate) struct Read {
     pub(crate) spec: Spec,
 }
 
-/// Every offer that can be read, in the order they came.
-pub(crate) fn all(store: &Store) -> Result<Vec<Read>, Failure> {
-    let read = |offer: Offer| Ok(Read { spec: Spec::from_canonical(&offer.spec)?, offer });
-    store.offers()?.into_iter().map(read).collect()
+/// Every offer, in the order they came.
+pub(crate) struct Offers {
+    pub(crate) read: Vec<Read>,
+    /// Those that this version cannot read, with the reason. No other command waits for them.
+    pub(crate) unread: Vec<(Digest, String)>,
+}
+
+impl Offers {
+    /// A line for each that cannot be read.
+    pub(crate) fn passed_over(&self) -> String {
+        let line = |(job, why): &(Digest, String)| {
+            format!("passed over: job {} cannot be read: {}\n", job.short(), plain(why))
+        };
+        self.unread.iter().map(line).collect()
+    }
+
+    /// The same for programs.
+    pub(crate) fn unreadable(&self) -> Vec<Value> {
+        self.unread.iter().map(|(job, why)| json!({ "job": job, "why": why })).collect()
+    }
+}
+
+/// Every offer in the store.
+pub(crate) fn all(store: &Store) -> Result<Offers, Failure> {
+    let mut all = Offers { read: Vec::new(), unread: Vec::new() };
+    for offer in store.offers()? {
+        match Spec::from_canonical(&offer.spec) {
+            Ok(spec) => all.read.push(Read { offer, spec }),
+            Err(error) => all.unread.push((offer.job, error.to_string())),
+        }
+    }
+    Ok(all)
 }
 
 /// The one offer that `wanted` means.
 pub(crate) fn find(store: &Store, wanted: &str) -> Result<Read, Failure> {
-    let mut found: Vec<Read> = all(store)?.into_iter().filter(|read| read.is(wanted)).collect();
+    let mut found: Vec<Read> = all(store)?.read.into_iter().filter(|read| read.is(wanted)).collect();
     match (found.pop(), found.is_empty()) {
         (Some(one), true) => Ok(one),
         (Some(one), false) => {

@@ -15,12 +15,31 @@ pub(crate) fn confirm(question: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::input("this needs a yes and there is no terminal to ask on; read it, then add --yes"));
     }
-    let mut stderr = io::stderr();
-    let asked = write!(stderr, "{question} Type yes to go on: ").and_then(|()| stderr.flush());
+    ask(question, &mut io::stdin().lock(), &mut io::stderr())
+}
+
+fn ask(question: &str, from: &mut dyn BufRead, to: &mut dyn Write) -> Result<(), Failure> {
+    let asked = write!(to, "{question} Type yes to go on: ").and_then(|()| to.flush());
     let mut answer = String::new();
-    let heard = io::Read::take(io::stdin().lock(), ANSWER_MAX).read_line(&mut answer);
+    let heard = io::Read::take(from, ANSWER_MAX).read_line(&mut answer);
     match (asked, heard) {
         (Ok(()), Ok(_)) if answer.trim() == "yes" => Ok(()),
         _ => Err(Failure::input("not confirmed; nothing was changed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_is_a_yes() {
+        let mut asked = Vec::new();
+        assert_eq!(ask("This stands for good.", &mut &b" yes \n"[..], &mut asked), Ok(()));
+        assert_eq!(asked, b"This stands for good. Type yes to go on: ");
+        for answer in ["", "\n", "y\n", "YES\n", "no\n", "yes, please\n"] {
+            let said = ask("", &mut answer.as_bytes(), &mut io::sink());
+            assert_eq!(said, Err(Failure::Input("not confirmed; nothing was changed".into())), "{answer:?}");
+        }
     }
 }

@@ -33,9 +33,9 @@ impl Status {
         let me = keys::identity(home)?.public();
         let store = Store::open(home)?;
         let daemon = daemon::ask(home);
-        let reads = offers::all(&store)?;
-        let (jobs_text, jobs) = jobs(home, &store, &reads)?;
-        let (budgets_text, budgets) = budgets(&store, &reads)?;
+        let offers = offers::all(&store)?;
+        let (jobs_text, jobs) = jobs(home, &store, &offers.read)?;
+        let (budgets_text, budgets) = budgets(&store, &offers.read)?;
         let halted = store.halted()?;
         let peers: Vec<String> = store.peers()?.iter().map(|peer| peer.name.to_string()).collect();
 
@@ -54,7 +54,7 @@ impl Status {
                 "        introduced, not confirmed: {names} (`banyan-node peer confirm NAME FINGERPRINT`)\n"
             ));
         }
-        text.push_str(&format!("{jobs_text}{budgets_text}"));
+        text.push_str(&format!("{jobs_text}{}{budgets_text}", offers.passed_over()));
         let object = json!({
             "name": config.name,
             "key": me,
@@ -64,6 +64,7 @@ impl Status {
             "peers": peers,
             "introduced": waiting,
             "jobs": jobs,
+            "unreadable": offers.unreadable(),
             "budgets": budgets,
         });
         Ok(Answer::yes(text, object))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use banyan_proto::job::Band;
 use banyan_proto::names::Name;
@@ -14,6 +14,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::encoding::Encoding;
 use super::error::{CatalogFault, DataError};
+use super::fingerprint::Stamp;
 use super::near;
 
 /// The name of the column that carries where a row stands in its file: the line it starts on (CSV), or its number
@@ -65,21 +66,48 @@ impl Catalog {
     /// What others may know of it: schemas, levels and size bands, without paths. Reads every file once to count rows,
     /// so an unreadable file is found here.
     pub fn publish(&self) -> Result<Published, DataError> {
-        let datasets = self.iter().map(|set| {
-            let column = |column: &Column| PublishedColumn {
-                name: column.name.clone(),
-                kind: column.kind.name().into(),
-                level: column.level,
-                description: column.description.clone(),
-            };
-            Ok(PublishedDataset {
-                id: set.id.clone(),
-                description: set.description.clone(),
-                band: Band::covering(super::source::count(set)?),
-                columns: set.columns.iter().map(column).collect(),
-            })
-        });
+        let datasets = self.iter().map(|set| Ok(set.published(Band::covering(super::source::count(set)?))));
         Ok(Published { datasets: datasets.collect::<Result<_, DataError>>()? })
+    }
+
+    /// The same for a daemon that publishes again and again: files are counted only where they are not as `known` has
+    /// them, and a data set that cannot be read is left out, with a warning in the log, and takes no other with it.
+    /// Blocks while it reads.
+    pub fn publish_readable(&self, known: &KnownBands) -> Published {
+        let published = |set: &Arc<DataSet>| match known.band(set) {
+            Ok(band) => Some(set.published(band)),
+            Err(error) => {
+                tracing::warn!(dataset = %set.id, %error, "a data set cannot be read and is not published");
+                None
+            }
+        };
+        Published { datasets: self.iter().filter_map(published).collect() }
+    }
+}
+
+/// The size bands of data sets whose file has not changed since it was counted.
+#[derive(Debug, Default)]
+pub struct KnownBands(Mutex<BTreeMap<Name, Counted>>);
+
+#[derive(Debug)]
+struct Counted {
+    set: Arc<DataSet>,
+    stamp: Stamp,
+    band: Band,
+}
+
+impl KnownBands {
+    fn band(&self, set: &Arc<DataSet>) -> Result<Band, DataError> {
+        let stamp = Stamp::of(set)?;
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = known().get(&set.id)
+            && (&counted.set, &counted.stamp) == (set, &stamp)
+        {
+            return Ok(counted.band);
+        }
+        let band = Band::covering(super::source::count(set)?);
+        known().insert(set.id.clone(), Counted { set: Arc::clone(set), stamp, band });
+        Ok(band)
     }
 }
 
@@ -124,6 +152,21 @@ impl DataSet {
     /// The file on disk, proven to lie in the data directory after all links are followed.
     pub fn path(&self) -> Result<PathBuf, DataError> {
         resolve(&self.directory, &self.file).map_err(|found| self.refuse("file", found))
+    }
+
+    fn published(&self, band: Band) -> PublishedDataset {
+        let column = |column: &Column| PublishedColumn {
+            name: column.name.clone(),
+            kind: column.kind.name().into(),
+            level: column.level,
+            description: column.description.clone(),
+        };
+        PublishedDataset {
+            id: self.id.clone(),
+            description: self.description.clone(),
+            band,
+            columns: self.columns.iter().map(column).collect(),
+        }
     }
 
     fn refuse(&self, field: &str, found: String) -> DataError {
@@ -306,5 +349,34 @@ mod tests {
         for hostile in ["../tax", "tax; DROP TABLE tax", "\"tax\"", "tax\0", "", "TAX", "tax.csv"] {
             assert!(catalog.get(hostile).is_err(), "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn one_bad_file_is_left_out_and_only_changed_files_are_counted_again() {
+        let home = tempfile::tempdir().unwrap();
+        let write = |file: &str, rows: usize| {
+            fs::write(home.path().join(file), format!("id,age\n{}", "x,1\n".repeat(rows))).unwrap();
+        };
+        write("bank.csv", 3);
+        write("tax.csv", 33);
+        let found = super::super::scan(home.path(), &Default::default()).unwrap();
+        let catalog = Catalog::new(found.into_iter().map(|described| described.set));
+        let known = KnownBands::default();
+        let bands = || {
+            let published = catalog.publish_readable(&known);
+            published.datasets.iter().map(|set| (set.id.to_string(), set.band.rows())).collect::<Vec<_>>()
+        };
+        assert_eq!(bands(), [("bank".into(), 16), ("tax".into(), 40)]);
+        // what is remembered is believed, so the file was not read
+        known.0.lock().unwrap().get_mut(&"bank".parse::<Name>().unwrap()).unwrap().band = Band::covering(1000);
+        write("tax.csv", 100);
+        assert_eq!(bands(), [("bank".into(), 1024), ("tax".into(), 112)]);
+        write("tax.csv", 0);
+        assert_eq!(bands(), [("bank".into(), 1024)], "a file that cannot be read takes no other with it");
+        fs::remove_file(home.path().join("tax.csv")).unwrap();
+        assert_eq!(bands(), [("bank".into(), 1024)]);
+        write("tax.csv", 33);
+        write("bank.csv", 3);
+        assert_eq!(bands(), [("bank".into(), 16), ("tax".into(), 40)]);
     }
 }

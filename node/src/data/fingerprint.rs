@@ -78,7 +78,13 @@ impl Fingerprint {
 }
 
 impl Stamp {
-    pub(super) fn new(metadata: &Metadata) -> Self {
+    /// The stamp of the file of `set` now.
+    pub(super) fn of(set: &DataSet) -> Result<Self, DataError> {
+        let metadata = set.path()?.metadata();
+        Ok(Self::new(&metadata.map_err(|error| DataError::io(format!("reading {}", set.file), error))?))
+    }
+
+    fn new(metadata: &Metadata) -> Self {
         Self {
             file: (metadata.dev(), metadata.ino()),
             bytes: metadata.len(),

@@ -27,7 +27,7 @@ mod source;
 mod tests;
 
 pub use atomic::{AtomicFile, Held, Released, remove_partials};
-pub use catalog::{Catalog, Column, DataSet, FileFormat, Kind};
+pub use catalog::{Catalog, Column, DataSet, FileFormat, Kind, KnownBands};
 pub use encoding::Encoding;
 pub use engine::{Engine, Session};
 pub use error::{CatalogFault, DataError};
