@@ -659,8 +659,11 @@ struct Daemon(Child);
 impl Daemon {
     /// Starts one, and waits until its admin port answers.
     fn up(node: &Node) -> Self {
-        let up = node.command(&["up"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let daemon = Self(up);
+        Self::started(node, node.command(&["up"]).stdout(Stdio::null()))
+    }
+
+    fn started(node: &Node, up: &mut Command) -> Self {
+        let daemon = Self(up.stderr(Stdio::null()).spawn().unwrap());
         let until = Instant::now() + Duration::from_secs(30);
         while node.json(&["status"])["daemon"].is_null() {
             assert!(Instant::now() < until, "the daemon does not come up");
@@ -716,6 +719,19 @@ fn one_daemon_runs_on_a_home_and_stops_when_told_to() {
         node.json(&["audit", "show"])["records"].as_array().unwrap().iter().map(|r| r["act"].clone()).collect();
     assert_eq!(acts, ["begin", "start", "halt", "stop"]);
     assert_eq!(node.say(&["audit", "verify"]).exit, 0);
+}
+
+#[test]
+fn every_line_of_a_daemon_is_an_object() {
+    let node = Node::made();
+    node.attends_nobody();
+    let told = node.dir.path().join("told");
+    let daemon = Daemon::started(&node, node.command(&["--json", "up"]).stdout(fs::File::create(&told).unwrap()));
+    assert_eq!(daemon.stop(), Some(0));
+    let told = fs::read_to_string(told).unwrap();
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let stopped = serde_json::json!({ "ok": true, "event": "stopped", "name": "tax" });
+    assert_eq!(lines.last(), Some(&stopped));
 }
 
 #[test]

@@ -293,7 +293,12 @@ fn a_full_disk_is_an_error_before_the_act_and_the_log_stays_good() {
     for room in [0, 1, 100] {
         log.state().out = Box::new(Full { file: file.try_clone().unwrap(), room });
         let error = log.append("node", Act::Run, Digest::default(), "").unwrap_err();
-        assert!(error.to_string().contains("nothing is done that cannot be recorded"), "{error}");
+        let message = format!(
+            "{}: no storage space; nothing is done that cannot be recorded: check that the disk is not full and that this \
+             user may write there",
+            place.home.log().display()
+        );
+        assert_eq!(error.to_string(), message);
         assert_eq!((place.verify().unwrap().size, place.verify().unwrap().torn), (2, 0));
     }
     log.state().out = Box::new(file);

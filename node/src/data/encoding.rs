@@ -1,5 +1,9 @@
 //! Files as UTF-8, chunk by chunk: byte order marks, GBK and GB18030, gzip. A byte sequence that the encoding does not
 //! have is an error with its line and column, never a replacement character in somebody's id.
+//!
+//! What is not found: UTF-8 in a file declared as GBK or GB18030, where each run of Chinese characters has an even number
+//! of them. Its bytes are text in both, so it reads as other characters; an odd run, as most names of three characters
+//! are, is malformed and placed.
 
 use std::io::{self, Read};
 
@@ -295,6 +299,20 @@ mod tests {
             "t.csv is utf-16, which is not read; save it as utf-8"
         );
         assert_eq!(read(b"i\0d\0", Encoding::Utf8).unwrap_err().code(), "encoding");
+    }
+
+    #[test]
+    fn utf8_in_a_gb_file_is_placed_where_it_can_be_told() {
+        let gb = GB18030.encode("编号,姓名\n1,李四\n").0;
+        for (encoding, name) in [(Encoding::Gbk, "gbk"), (Encoding::Gb18030, "gb18030")] {
+            let mixed = [&gb[..], "2,张三丰\n".as_bytes()].concat();
+            let message = format!(
+                "t.csv line 3, column 7: not valid {name}; set encoding = \"utf-8\" in catalog.toml if that is what the file is in; if it mixes encodings, export it again in one"
+            );
+            assert_eq!(read(&mixed, encoding).unwrap_err().to_string(), message);
+            let even = read(&[&gb[..], "2,张三\n".as_bytes()].concat(), encoding).unwrap();
+            assert!(!even.contains("张三"), "the limit that the head of this file states");
+        }
     }
 
     #[test]

@@ -137,3 +137,16 @@ impl StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_says_that_nothing_was_changed() {
+        let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
+        let error = StoreError::from(full).in_file(Path::new("/home/state.sqlite"));
+        assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
+        assert_eq!(error.to_string(), "/home/state.sqlite: the disk is full; free some space, nothing was changed");
+    }
+}
