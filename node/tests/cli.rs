@@ -403,8 +403,8 @@ fn no_row_of_a_bad_file_is_told_or_kept() {
         (
             "id,age\n\"110105194912310021,44\n110105194912310022,45\n",
             2,
-            "people.csv line 2: the row that starts here opens a quote that is never closed, so the rest of the file would \
-             be one cell; close it, and write a quote inside quotes twice",
+            "people.csv line 2: the quote that is opened here is never closed, so the rest of the file would be one cell; \
+             close it, and write a quote inside quotes twice",
         ),
     ] {
         fs::write(&file, text).unwrap();

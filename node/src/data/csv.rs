@@ -18,6 +18,7 @@ const ROW_FIELDS_MAX: usize = 4096;
 pub(crate) struct Records<R> {
     text: Utf8Reader<R>,
     core: csv_core::Reader,
+    quotes: Option<Quotes>,
     file: String,
     chunk: Vec<u8>,
     at: usize,
@@ -36,9 +37,24 @@ pub(crate) struct Records<R> {
 impl<R: Read> Records<R> {
     /// Reads records from `input`; `file` is its name in errors.
     pub(crate) fn new(input: R, file: &str, encoding: Encoding, delimiter: u8) -> Self {
+        let core = ReaderBuilder::new().delimiter(delimiter).build();
+        let quotes = Quotes { delimiter, place: Place::Start, opened: 0 };
+        Self::over(Utf8Reader::new(input, file, encoding), file, core, Some(quotes))
+    }
+
+    /// Reads lines as records of one field, with the quotes and delimiters they have.
+    pub(crate) fn lines(input: R, file: &str, encoding: Encoding) -> Self {
+        /// No text has it.
+        const NONE: u8 = 0;
+        let core = ReaderBuilder::new().delimiter(NONE).quoting(false).build();
+        Self::over(Utf8Reader::new(input, file, encoding), file, core, None)
+    }
+
+    fn over(text: Utf8Reader<R>, file: &str, core: csv_core::Reader, quotes: Option<Quotes>) -> Self {
         Self {
-            text: Utf8Reader::new(input, file, encoding),
-            core: ReaderBuilder::new().delimiter(delimiter).build(),
+            text,
+            core,
+            quotes,
             file: file.into(),
             chunk: Vec::new(),
             at: 0,
@@ -55,8 +71,6 @@ impl<R: Read> Records<R> {
 
     /// Moves to the next record; false at the end of the file. Empty lines are passed over.
     pub(crate) fn advance(&mut self) -> Result<bool, DataError> {
-        /// The end of the file ends a row as a line end does, unless it comes within quotes.
-        const LINE_END: &[u8] = b"\n";
         let previous = self.line;
         let (mut bytes, mut ends) = (0, 0);
         let mut started = false;
@@ -69,27 +83,18 @@ impl<R: Read> Records<R> {
                 if self.at == self.chunk.len() && !self.ended {
                     continue;
                 }
-                if self.at == self.chunk.len() {
-                    return Ok(false);
-                }
                 started = true;
                 self.line = self.lines;
                 self.empty = Some(self.last + 1).filter(|empty| *empty < self.line);
             }
-            let at_end = self.at == self.chunk.len();
-            let input = if at_end { LINE_END } else { &self.chunk[self.at..] };
+            let input = &self.chunk[self.at..];
             let (result, read, written, ended) =
                 self.core.read_record(input, &mut self.fields[bytes..], &mut self.ends[ends..]);
-            if !at_end {
-                self.lines += newlines(&input[..read]);
-                self.at += read;
-            }
+            self.lines += newlines(&input[..read]);
+            self.at += read;
             bytes += written;
             ends += ended;
             match result {
-                ReadRecordResult::InputEmpty if at_end => {
-                    return Err(DataError::OpenQuote { file: self.file.clone(), line: self.line });
-                }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => grow(&mut self.fields, ROW_BYTES_MAX, &self.file, self.line)?,
                 ReadRecordResult::OutputEndsFull => grow(&mut self.ends, ROW_FIELDS_MAX, &self.file, self.line)?,
@@ -98,7 +103,7 @@ impl<R: Read> Records<R> {
                 }
                 ReadRecordResult::Record => {
                     self.count = ends;
-                    self.last = self.lines - u64::from(!at_end && input[..read].ends_with(LINE_END));
+                    self.last = self.lines - u64::from(input[..read].ends_with(b"\n"));
                     return Ok(true);
                 }
                 ReadRecordResult::End => return Ok(false),
@@ -132,8 +137,12 @@ impl<R: Read> Records<R> {
     }
 
     fn refill(&mut self) -> Result<(), DataError> {
+        let line = self.text.line();
         let text = self.text.chunk()?;
         self.ended = text.is_empty();
+        if let Some(quotes) = &mut self.quotes {
+            quotes.pass(&self.file, line, text.as_bytes())?;
+        }
         self.chunk.clear();
         self.chunk.extend_from_slice(text.as_bytes());
         self.at = 0;
@@ -145,6 +154,61 @@ impl<R: Read> Records<R> {
         let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.lines += newlines(&rest[..skipped]);
         self.at += skipped;
+    }
+}
+
+/// Looks at the quotes on the way. csv-core takes them as they come: one too many would join the lines up to the next one
+/// into a cell, or the rest of the file, and the rows between would be gone without a word.
+struct Quotes {
+    delimiter: u8,
+    place: Place,
+    /// The line of the last quote that opened a cell.
+    opened: u64,
+}
+
+/// Where in a cell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    Plain,
+    Quoted,
+    /// Behind a quote within quotes: it closes the cell, or is the first of two that stand for one.
+    Closing,
+}
+
+impl Quotes {
+    /// Passes over text that begins on `line`; none is the end of the file.
+    fn pass(&mut self, file: &str, mut line: u64, text: &[u8]) -> Result<(), DataError> {
+        let ends = |byte: u8| byte == self.delimiter || byte == b'\r' || byte == b'\n';
+        let outside = matches!(self.place, Place::Start | Place::Plain);
+        match text.last() {
+            None if self.place == Place::Quoted => {
+                return Err(DataError::OpenQuote { file: file.into(), line: self.opened });
+            }
+            None => return Ok(()),
+            Some(last) if outside && !text.contains(&b'"') => {
+                self.place = if ends(*last) { Place::Start } else { Place::Plain };
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        for byte in text {
+            self.place = match (self.place, *byte) {
+                (Place::Quoted, b'"') => Place::Closing,
+                (Place::Quoted, _) | (Place::Closing, b'"') => Place::Quoted,
+                (Place::Start, b'"') => {
+                    self.opened = line;
+                    Place::Quoted
+                }
+                (_, byte) if ends(byte) => Place::Start,
+                (Place::Closing, _) => {
+                    return Err(DataError::StrayQuote { file: file.into(), line, opened: self.opened });
+                }
+                (Place::Start | Place::Plain, _) => Place::Plain,
+            };
+            line += u64::from(*byte == b'\n');
+        }
+        Ok(())
     }
 }
 
@@ -208,12 +272,23 @@ mod tests {
         let open = |text: &str| read(text).unwrap_err().to_string();
         let message = |line: u64| {
             format!(
-                "t.csv line {line}: the row that starts here opens a quote that is never closed, so the rest of the file would be one cell; close it, and write a quote inside quotes twice"
+                "t.csv line {line}: the quote that is opened here is never closed, so the rest of the file would be one cell; close it, and write a quote inside quotes twice"
             )
         };
         assert_eq!(open("id,name\n1,\"abc\n2,def\n3,ghi\n"), message(2));
         assert_eq!(open("id,name\n1,a\n2,\"abc"), message(3));
         assert_eq!(open("\""), message(1));
+        assert_eq!(open("a,\"x\ny\",\"z\n"), message(2), "not where the row starts");
+        for (text, lines) in
+            [("id,name\n1,\"abc\n2,def\n3,\"ghi\n", [4, 2]), ("\"a\"b\n", [1, 1]), ("a\n\"b\" ,c\n", [2, 2])]
+        {
+            let [line, opened] = lines;
+            let message = format!(
+                "t.csv line {line}: text behind the quote that closes the one of line {opened}; one of the two is left over: write a quote inside quotes twice, and nothing between a closing quote and the delimiter"
+            );
+            assert_eq!(open(text), message, "{text:?}");
+        }
+        assert_eq!(read("5\" disk,a\"\n").unwrap(), [row(1, &["5\" disk", "a\""])], "no cell opens there");
         for closed in ["a,\"b\"", "a,\"b\"\n", "a,\"b\"\r"] {
             assert_eq!(read(closed).unwrap(), [row(1, &["a", "b"])], "{closed:?}");
         }

@@ -95,6 +95,11 @@ impl<R: Read> Utf8Reader<R> {
         Ok(&self.text)
     }
 
+    /// The line that the next piece of text begins on, counted from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
     /// Drops what was read and reads more behind what was not.
     fn fill(&mut self) -> Result<(), DataError> {
         self.raw.drain(..self.start);

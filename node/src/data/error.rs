@@ -109,13 +109,25 @@ pub enum DataError {
     },
     /// A quote that is open where the file ends.
     #[error(
-        "{file} line {line}: the row that starts here opens a quote that is never closed, so the rest of the file would be one cell; close it, and write a quote inside quotes twice"
+        "{file} line {line}: the quote that is opened here is never closed, so the rest of the file would be one cell; close it, and write a quote inside quotes twice"
     )]
     OpenQuote {
         /// The file.
         file: String,
-        /// The line the row starts on.
+        /// The line it is opened on.
         line: u64,
+    },
+    /// A quote too many, or one too few before.
+    #[error(
+        "{file} line {line}: text behind the quote that closes the one of line {opened}; one of the two is left over: write a quote inside quotes twice, and nothing between a closing quote and the delimiter"
+    )]
+    StrayQuote {
+        /// The file.
+        file: String,
+        /// The line of the text.
+        line: u64,
+        /// The line of the quote that opened the cell.
+        opened: u64,
     },
     /// An empty line where a row has one cell: it may be a row without a value.
     #[error(
@@ -393,6 +405,7 @@ impl DataError {
             Self::Fields { .. }
             | Self::RowTooLong { .. }
             | Self::OpenQuote { .. }
+            | Self::StrayQuote { .. }
             | Self::EmptyLine { .. }
             | Self::LineEnds { .. }
             | Self::Value { .. }

@@ -183,9 +183,7 @@ fn csv(path: &Path, file: &str) -> Result<(FileFormat, Columns), DataError> {
 
 /// The delimiter of the header; a comma where it has none.
 fn delimiter(input: Box<dyn std::io::Read + Send>, file: &str, encoding: Encoding) -> Result<u8, DataError> {
-    /// No header has it, so the first record is the whole line.
-    const NONE: u8 = 0x1F;
-    let mut records = Records::new(input, file, encoding, NONE);
+    let mut records = Records::lines(input, file, encoding);
     match records.advance()? {
         true => Ok(guess_delimiter(records.field(0)).unwrap_or(b',')),
         false => Err(DataError::Empty { file: file.into() }),
