@@ -443,7 +443,7 @@ fn an_approval_is_read_first_signed_by_an_approver_and_logged() {
     for line in [
         "  purpose      find applicants who are known for tax fraud\n",
         "  minimum      nothing is opened below 10 common rows\n",
-        "  you bring    tax: data set residents, matched by id, rows where age >= 18, at most 5 000 rows; beside the key \
+        "  you bring    tax: data set residents, matched by id, rows where age >= 18, at most 5 120 rows; beside the key \
          in its own result: nothing\n",
         "  - bank learns which of its own rows have a key in residents of tax, if there are at least 10\n",
         "  valid        2026-01-01T00:00:00Z to 2029-01-01T00:00:00Z (valid now)\n",

@@ -2,7 +2,7 @@
 
 use banyan_proto::canonical::Canonical;
 use banyan_proto::grant::{Grant, Scenario};
-use banyan_proto::job::{Duplicates, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, When};
+use banyan_proto::job::{Band, Duplicates, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, When};
 use banyan_protocols::catalogue::Catalogue;
 use banyan_protocols::party::PartyId;
 use std::fmt::Write;
@@ -100,6 +100,7 @@ fn keys(normalise: Normalise, duplicates: Duplicates) -> &'static str {
     }
 }
 
+/// The rows are those of the band: that many pass, and are padded to.
 fn brings(party: &PartySpec) -> String {
     let filter = party.filter.as_ref().map_or("all rows".to_owned(), |filter| format!("rows where {}", plain(filter)));
     format!(
@@ -107,7 +108,7 @@ fn brings(party: &PartySpec) -> String {
         party.name,
         party.dataset,
         list(&party.key, "nothing"),
-        grouped(party.rows_at_most),
+        grouped(Band::covering(party.rows_at_most).rows()),
         list(&party.columns, "nothing"),
     )
 }

@@ -126,12 +126,13 @@ impl Session {
     }
 
     /// The engine itself, for plans over registered sets.
-    pub fn context(&self) -> &SessionContext {
+    #[cfg(test)]
+    pub(crate) fn context(&self) -> &SessionContext {
         &self.context
     }
 
     /// An error of the engine in our words.
-    pub fn error(&self, what: &str, error: datafusion::error::DataFusionError) -> DataError {
+    pub(crate) fn error(&self, what: &str, error: datafusion::error::DataFusionError) -> DataError {
         DataError::engine(what, self.limit_mb, error)
     }
 }

@@ -33,7 +33,6 @@ pub use engine::{Engine, Session};
 pub use error::{CatalogFault, DataError};
 pub use filter::Filter;
 pub use fingerprint::Fingerprint;
-pub use normalise::{join_part, normalise};
 pub use output::{Wanted, write_count, write_rows};
 pub use scan::{Described, ScanOptions, describe, scan};
 pub use snapshot::{Pinned, Selection, Snapshot};

@@ -8,7 +8,7 @@ use banyan_proto::job::Normalise;
 /// `trim-v1`: white space around goes (Unicode White_Space, so the full-width space U+3000 too).
 /// `cn-id-v1`: first full-width U+FF01..U+FF5E and U+3000 become half-width, then the trimming, then the check digit:
 /// 17 digits and an `x` end in `X`. Nothing else changes: capitals and inner spaces of other keys stay.
-pub fn normalise(rule: Normalise, key: &str, out: &mut Vec<u8>) {
+pub(super) fn normalise(rule: Normalise, key: &str, out: &mut Vec<u8>) {
     match rule {
         Normalise::TrimV1 => out.extend_from_slice(key.trim().as_bytes()),
         Normalise::CnIdV1 if key.is_ascii() => cn_id(key.trim(), out),
@@ -40,7 +40,7 @@ fn half_width(c: char) -> char {
 
 /// Appends one column of a composite key: its length as u32 big-endian, then its bytes, so that ("1", "23") and
 /// ("12", "3") differ. A key of a single column is its bytes alone.
-pub fn join_part(part: &[u8], out: &mut Vec<u8>) {
+pub(super) fn join_part(part: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
     out.extend_from_slice(part);
 }

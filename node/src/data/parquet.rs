@@ -11,11 +11,12 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::catalog::{Column, DataSet, Kind};
 use super::error::DataError;
 use super::near;
-use super::source::{BATCH_ROWS, place};
+use super::source::{BATCH_ROWS, BATCH_TEXT, place};
 
 /// See [`super::source::read`].
 pub(crate) fn read(
@@ -36,7 +37,8 @@ pub(crate) fn read(
     }
     let roots = wanted.iter().filter_map(|index| places.get(*index).copied());
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-    let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|_| damaged())?;
+    let rows = batch_rows(builder.metadata());
+    let reader = builder.with_projection(mask).with_batch_size(rows).build().map_err(|_| damaged())?;
     let schema = Arc::new(set.schema().project(wanted).map_err(|e| DataError::engine("reading", 0, e.into()))?);
     let mut row = 1;
     for batch in reader {
@@ -56,6 +58,14 @@ pub(crate) fn read(
         }
     }
     Ok(())
+}
+
+/// Rows of one batch, fewer where rows are wide. What a row takes is known as it is encoded, so many equal long texts still
+/// make a large batch.
+fn batch_rows(file: &ParquetMetaData) -> usize {
+    let widths = file.row_groups().iter().map(|group| group.total_byte_size() / group.num_rows().max(1));
+    let widest = usize::try_from(widths.max().unwrap_or(0)).unwrap_or(0);
+    (BATCH_TEXT / widest.max(1)).clamp(1, BATCH_ROWS)
 }
 
 /// For each column of the catalogue, its place in the file; the stored type must read as the declared one.

@@ -23,7 +23,7 @@ use super::near;
 pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// Text of one batch in bytes: rows may be a mebibyte each, and a batch of them is still not much of a job's memory.
-const BATCH_TEXT: usize = 8 << 20;
+pub(crate) const BATCH_TEXT: usize = 8 << 20;
 
 /// Hands the columns at `wanted` (places in [`DataSet::schema`]) to `emit`, batch by batch in file order, until it
 /// answers false.

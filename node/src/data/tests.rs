@@ -247,13 +247,21 @@ async fn wide_rows_make_small_batches() {
     let rows: String = (0..40).map(|row| format!("{row},{cell}\n")).collect();
     let csv = FileFormat::Csv { delimiter: b',', encoding: Encoding::Utf8 };
     let set = home.set("wide.csv", format!("id,note\n{rows}"), csv, "id:text note:text");
-    let mut batches = Vec::new();
-    source::read(&set, &[0, 1], &mut |batch| {
-        batches.push(batch.num_rows());
-        true
-    })
-    .unwrap();
-    assert_eq!(batches, [16, 16, 8]);
+    let batches = |set: &DataSet| {
+        let mut batches = Vec::new();
+        source::read(set, &[0, 1], &mut |batch| {
+            batches.push(batch.num_rows());
+            true
+        })
+        .unwrap();
+        batches
+    };
+    assert_eq!(batches(&set), [16, 16, 8]);
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..40).map(|row| row.to_string())));
+    let notes: ArrayRef = Arc::new(StringArray::from_iter_values((0..40).map(|row| format!("{row}{cell}"))));
+    let file = parquet(vec![("id", ids), ("note", notes)]);
+    let set = home.set("wide.parquet", file, FileFormat::Parquet, "id:text note:text");
+    assert_eq!(batches(&set), [15, 15, 10]);
 }
 
 #[tokio::test]
