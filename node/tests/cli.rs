@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use banyan_node::audit::Log;
 use banyan_node::config::{Config, Coordinator, Home};
 use banyan_node::store::Store;
+use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::grant::Reviewer;
 use banyan_proto::identity::Identity;
@@ -533,6 +535,18 @@ fn a_stop_is_made_also_where_it_cannot_be_recorded() {
     fs::rename(&kept, &log).unwrap();
     let said = node.json(&["halt", "--all", "--reason", "incident 18"]);
     assert_eq!([&said["ok"], &said["halted"], &said["recorded"]], [true; 3]);
+}
+
+#[test]
+fn a_run_that_only_the_log_remembers_is_shown_as_spent() {
+    let node = Node::made();
+    node.offered(&job());
+    let spent = || node.json(&["status"])["budgets"][0]["spent"].clone();
+    assert_eq!(spent(), 0);
+    let log = Log::open(&node.home(), &PartyId::new("tax").unwrap()).unwrap();
+    log.append("node", Act::Spend, job().scenario.digest(), "job 1 attempt 1").unwrap();
+    log.append("node", Act::Spend, Digest::default(), "of another scenario").unwrap();
+    assert_eq!(spent(), 1, "as where the store was put back from a backup");
 }
 
 #[test]

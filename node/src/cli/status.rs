@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use crate::admin::Snapshot;
+use crate::audit;
 use crate::config::{Config, Home};
 use crate::keys;
 use crate::store::{Attempt, Ending, Store};
+use banyan_proto::audit::Act;
 use banyan_proto::canonical::Canonical;
 use banyan_proto::job::When;
 use clap::Args;
@@ -35,7 +37,7 @@ impl Status {
         let daemon = daemon::ask(home);
         let offers = offers::all(&store)?;
         let (jobs_text, jobs) = jobs(home, &store, &offers.read)?;
-        let (budgets_text, budgets) = budgets(&store, &offers.read)?;
+        let (budgets_text, budgets) = budgets(home, &store, &offers.read)?;
         let halted = store.halted()?;
         let peers: Vec<String> = store.peers()?.iter().map(|peer| peer.name.to_string()).collect();
 
@@ -145,8 +147,11 @@ fn percent(done: u64, total: u64) -> String {
     if total == 0 { String::new() } else { format!("{} %", u128::from(done) * 100 / u128::from(total)) }
 }
 
-/// One line per scenario: what is spent of it.
-fn budgets(store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> {
+/// One line per scenario: what is spent of it, by the store or the log, whichever has more, as the policy counts.
+fn budgets(home: &Home, store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failure> {
+    // a log that cannot be read stops every job, and `check` says so; what the store has is shown all the same
+    let log = audit::records(&home.audit()).unwrap_or_default();
+    let logged = |scenario| log.iter().filter(|record| record.act == Act::Spend && record.subject == scenario).count();
     let now = When(Timestamp::now());
     let mut rows = vec![row(["SCENARIO", "DIGEST", "RUNS SPENT", "VALID UNTIL", "STANDS"])];
     let mut budgets: Vec<Value> = Vec::new();
@@ -157,9 +162,9 @@ fn budgets(store: &Store, reads: &[Read]) -> Result<(String, Vec<Value>), Failur
             continue;
         }
         seen.push(digest);
-        let spent = store.runs_spent(&digest)?;
+        let spent = u64::from(store.runs_spent(&digest)?).max(logged(digest) as u64);
         let stands = if store.revoked(&digest)? { "ended here" } else { words::standing(scenario, now) };
-        let runs = format!("{} of {}", grouped(u64::from(spent)), grouped(u64::from(scenario.runs)));
+        let runs = format!("{} of {}", grouped(spent), grouped(u64::from(scenario.runs)));
         let until = scenario.valid_until.to_string();
         rows.push(row([scenario.name.as_str(), &digest.short(), &runs, &until, stands]));
         budgets.push(json!({
