@@ -32,7 +32,7 @@ fn the_example_checks_and_a_changed_one_has_another_digest() {
         answer["spec_digest"].as_str().unwrap().to_owned()
     };
     let first = digest();
-    let changed = String::from_utf8(example.stdout).unwrap().replace("minimum_result = 100 ", "minimum_result = 101 ");
+    let changed = String::from_utf8(example.stdout).unwrap().replace("minimum_result = 100", "minimum_result = 101");
     std::fs::write(dir.path().join("job.toml"), changed).unwrap();
     assert_ne!(digest(), first);
 }

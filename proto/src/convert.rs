@@ -132,8 +132,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_refused_or_read_back(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
-            if let Ok(open) = <wire::StepOpen as prost::Message>::decode(&bytes[..])
+        fn a_changed_opening_is_refused_or_read_back(at in 0_usize..200, to in any::<u8>()) {
+            use prost::Message;
+            let mut bytes = wire::StepOpen::from(&opening()).encode_to_vec();
+            let at = at % bytes.len();
+            bytes[at] = to;
+            if let Ok(open) = wire::StepOpen::decode(&bytes[..])
                 && let Ok(opening) = Opening::try_from(open.clone())
             {
                 prop_assert_eq!(wire::StepOpen::from(&opening), open);

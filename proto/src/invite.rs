@@ -208,8 +208,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_parsed_or_refused(text in ".{0,200}") {
-            let _ = format!("{INVITE_PREFIX}{text}").parse::<Invite>();
+        fn a_changed_line_is_refused_or_another_whole_invite(at in 0_usize..1000, to in "[A-Za-z0-9_-]") {
+            let mut token = invite().to_token().to_string();
+            let at = INVITE_PREFIX.len() + at % (token.len() - INVITE_PREFIX.len());
+            token.replace_range(at..=at, &to);
+            if let Ok(changed) = token.parse::<Invite>() {
+                prop_assert_eq!(changed.to_token().parse::<Invite>(), Ok(changed));
+            }
         }
     }
 }

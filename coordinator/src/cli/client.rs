@@ -11,6 +11,7 @@ use banyan_proto::wire::coordinator_client::CoordinatorClient;
 use banyan_proto::wire::{self, Introduction};
 use futures::{Stream, StreamExt, stream};
 use hyper_util::rt::TokioIo;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,10 +20,14 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use super::answer::Failure;
 use super::developer::Developer;
 use super::text::plain;
-use super::view::JobView;
+use super::view::{JobView, Listing};
 
-/// How long the coordinator may take to answer one call.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the coordinator may take to answer one call: a loaded machine on a bad line.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What is said after that.
+const SILENT: &str = "no answer in 60 s";
+/// How often a line with an open call, such as a watch, is asked whether it is there, and how long the answer may take.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// A coordinator that showed the expected key.
 #[derive(Clone)]
@@ -53,17 +58,20 @@ impl Client {
             ))
         };
         let socket = tokio::time::timeout(PATIENCE, TcpStream::connect(url)).await;
-        let socket = socket.map_err(|_| unreachable(&"no answer in 10 s"))?.map_err(|error| unreachable(&error))?;
+        let socket = socket.map_err(|_| unreachable(&SILENT))?.map_err(|error| unreachable(&error))?;
         // calls are small, and somebody waits for each
         socket.set_nodelay(true).map_err(|error| unreachable(&error))?;
         let name = ServerName::try_from(SERVER_NAME).map_err(Failure::not_now)?;
         let secured = tokio::time::timeout(PATIENCE, tls.connect(name, socket)).await;
-        let secured = secured.map_err(|_| unreachable(&"no TLS in 10 s"))?.map_err(|_| {
-            Failure::Refused(format!(
-                "{url} does not hold the coordinator's key {}: somebody else answers there, or the coordinator has a new \
-                 key; ask the operator by phone, and for a new invite",
-                key.fingerprint()
-            ))
+        let secured = secured.map_err(|_| unreachable(&SILENT))?.map_err(|error| match rustls_error(&error) {
+            Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+                Failure::Refused(format!(
+                    "{url} does not hold the coordinator's key {}: somebody else answers there, or the coordinator has a \
+                     new key; ask the operator by phone, and for a new invite",
+                    key.fingerprint()
+                ))
+            }
+            _ => unreachable(&error),
         })?;
         let mut secured = Some(TokioIo::new(secured));
         // the one connection that was checked, and no second one
@@ -71,7 +79,8 @@ impl Client {
             let secured = secured.take().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::ConnectionAborted));
             std::future::ready(secured)
         });
-        let endpoint = Endpoint::from_static("http://banyan");
+        let endpoint =
+            Endpoint::from_static("http://banyan").http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE);
         let channel = endpoint.connect_with_connector(connector).await.map_err(|error| unreachable(&error))?;
         let calls = CoordinatorClient::new(channel).max_decoding_message_size(wire::MESSAGE_MAX);
         Ok(Self { url: url.to_owned(), calls })
@@ -102,14 +111,22 @@ impl Client {
         reply.map_err(|status| self.said(&status))?.into_inner().try_into()
     }
 
-    /// All jobs that this developer may see.
+    /// The jobs that this developer may see.
     ///
     /// # Errors
     /// As [`Client::join`].
-    pub(crate) async fn jobs(&mut self) -> Result<Vec<JobView>, Failure> {
+    pub(crate) async fn jobs(&mut self) -> Result<Listing, Failure> {
         let reply = timely(self.calls.jobs(wire::JobsRequest {})).await;
-        let jobs = reply.map_err(|status| self.said(&status))?.into_inner().jobs;
-        jobs.into_iter().map(JobView::try_from).collect()
+        Ok(reply.map_err(|status| self.said(&status))?.into_inner().into())
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// As [`Client::join`].
+    pub(crate) async fn job(&mut self, job: &Digest) -> Result<JobView, Failure> {
+        let reply = timely(self.calls.job(request(job))).await;
+        reply.map_err(|status| self.said(&status))?.into_inner().try_into()
     }
 
     /// Stops a job.
@@ -167,6 +184,48 @@ fn request(job: &Digest) -> wire::JobRequest {
 }
 
 async fn timely<T>(call: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, tonic::Status> {
-    let late = || tonic::Status::deadline_exceeded("no answer in 10 s");
+    let late = || tonic::Status::deadline_exceeded(SILENT);
     tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The TLS error inside an input-output error.
+fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|error| error.downcast_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use banyan_proto::pinned::server_config;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// What dialling says where `answer` is given to whoever dials, by a server that holds another key than is pinned.
+    async fn said(with_tls: bool) -> Failure {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = listener.local_addr().unwrap().to_string();
+        let (me, pinned, other) = (key(), key().public(), key());
+        let any = Pins::Test(Arc::new(|_| true));
+        let tls = TlsAcceptor::from(Arc::new(server_config(&other, any).unwrap()));
+        tokio::spawn(async move {
+            let (socket, _) = listener.accept().await.unwrap();
+            if with_tls {
+                let _ = tls.accept(socket).await;
+            }
+        });
+        Client::dial(&url, &pinned, &me).await.map(|_| ()).unwrap_err()
+    }
+
+    fn key() -> Identity {
+        Identity::generate().unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_another_key_is_somebody_else() {
+        let other = said(true).await;
+        assert!(matches!(&other, Failure::Refused(why) if why.contains("somebody else answers there")), "{other:?}");
+        let broken = said(false).await;
+        assert!(matches!(&broken, Failure::NotNow(why) if why.contains("cannot be reached")), "{broken:?}");
+    }
 }

@@ -25,6 +25,16 @@ pub(crate) struct Evidence {
     pub(crate) receipts: Vec<Receipt>,
 }
 
+/// What evidence has to be about.
+pub(crate) struct Subject {
+    /// The job.
+    pub(crate) job: Digest,
+    /// The plan that follows from it.
+    pub(crate) plan: Digest,
+    /// The attempt.
+    pub(crate) attempt: u32,
+}
+
 /// One party's signed word on its log, kept by another.
 pub(crate) struct Receipt {
     /// Who keeps it.
@@ -37,13 +47,13 @@ pub(crate) struct Receipt {
     pub(crate) signed: Signed<Checkpoint>,
 }
 
-/// Checks that every party signed one and the same commitment to this job, that each said yes to the release, that the
-/// result files are the committed ones, and that receipts are signed by whom they are about.
+/// Checks that every party signed one and the same commitment to this attempt of this plan, that each said yes to the
+/// release, that the result files are the committed ones, and that receipts are signed by whom they are about.
 ///
 /// # Errors
 /// [`Failure::No`] names the party and what does not hold.
 pub(crate) fn check(
-    job: &Digest,
+    subject: &Subject,
     outputs: &[Output],
     keys: &BTreeMap<PartyId, PublicKey>,
 ) -> Result<Evidence, Failure> {
@@ -52,13 +62,21 @@ pub(crate) fn check(
     for output in outputs {
         let not = |reason: &str| Failure::No(format!("the manifest of {}: {reason}", output.party));
         let (commitment, signers) = commitment(&output.manifest, keys).map_err(|reason| not(&reason))?;
-        if commitment.spec != *job || output.manifest.spec != *job {
+        let manifest = &output.manifest;
+        if commitment.spec != subject.job || manifest.spec != subject.job {
             return Err(not("it is about another job"));
+        }
+        if commitment.plan != subject.plan || manifest.plan != subject.plan {
+            return Err(not("it is about another plan"));
+        }
+        if commitment.attempt != subject.attempt || manifest.attempt != subject.attempt {
+            return Err(not(&format!("it is about attempt {}, not {}", manifest.attempt, subject.attempt)));
         }
         if let Some(part) = commitment.parts.iter().find(|part| !part.releases) {
             return Err(not(&format!("{} did not agree to the release", part.party)));
         }
         let part = commitment.parts.iter().find(|part| part.party == output.party).map(|part| part.output);
+        let receives = part.is_some_and(|output| output != Digest::default());
         match &agreed {
             Some((first, _)) if *first != commitment => {
                 return Err(not("it commits to another result than the others"));
@@ -70,6 +88,8 @@ pub(crate) fn check(
             if salted(&output.manifest, &found) != part {
                 return Err(not("the result file is not the one that was committed to"));
             }
+        } else if receives {
+            return Err(not("it names no result file, though a result was committed to"));
         }
         receipts.extend(receipts_of(output, keys).map_err(|reason| not(&reason))?);
     }

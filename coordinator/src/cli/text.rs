@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// Text that another party wrote, fit for a terminal: control characters, and characters that hide or turn the text
-/// around it, are shown by their code.
+/// Text that another party wrote, fit for one line of a terminal: control characters, and characters that hide or turn the
+/// text around it, are shown by their code.
 pub(crate) fn plain(text: &str) -> String {
     let hides = |c: char| {
-        (c.is_control() && c != '\n')
+        c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     let mut out = String::with_capacity(text.len());
@@ -14,6 +14,11 @@ pub(crate) fn plain(text: &str) -> String {
         if hides(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out
+}
+
+/// As [`plain`], of a text of several lines, such as the last ones of a log.
+pub(crate) fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// Rows in columns, two spaces between them, the last column as long as it wants to be.
@@ -90,7 +95,8 @@ mod tests {
     #[test]
     fn strangers_cannot_move_the_cursor_or_turn_the_text() {
         assert_eq!(plain("credit\u{1b}[2Jscore\u{202e}x"), "credit\\u{1b}[2Jscore\\u{202e}x");
-        assert_eq!(plain("信用评分 – ok\nnext"), "信用评分 – ok\nnext");
+        assert_eq!(plain("信用评分 – ok\n  scenario  open"), "信用评分 – ok\\u{a}  scenario  open");
+        assert_eq!(plain_lines("one\n\u{1b}two"), "one\n\\u{1b}two");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A job as the coordinator tells it, parsed once: what does not fit together is refused here and nowhere later.
+//! A job as the coordinator tells it, parsed once. What does not fit together is refused here and nowhere later; what one
+//! party sent as its evidence may be nonsense without keeping anybody from the rest.
 
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::evidence::RunMetrics;
@@ -7,6 +8,7 @@ use banyan_proto::identity::Signed;
 use banyan_proto::job::{Spec, State, When};
 use banyan_proto::{audit::Checkpoint, wire};
 use banyan_protocols::party::PartyId;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,7 +23,7 @@ pub(crate) struct JobView {
     pub(crate) spec: Spec,
     /// Where it stands.
     pub(crate) state: State,
-    /// The attempt, from 0.
+    /// The attempt, from 1.
     pub(crate) attempt: u32,
     /// Why it stands there; empty where nothing needs saying.
     pub(crate) reason: String,
@@ -50,11 +52,38 @@ pub(crate) struct PartyView {
     /// Bytes sent so far.
     pub(crate) bytes_out: u64,
     /// Its signed word that it admits the job.
-    pub(crate) admission: Option<Signed<Admission>>,
-    /// Its signed word on its log at the end.
-    pub(crate) receipt: Option<Signed<Checkpoint>>,
+    pub(crate) admission: Claim<Signed<Admission>>,
+    /// Its signed word on its log.
+    pub(crate) receipt: Claim<Signed<Checkpoint>>,
     /// The figures of its run.
-    pub(crate) metrics: Option<RunMetrics>,
+    pub(crate) metrics: Claim<RunMetrics>,
+}
+
+/// What a party may have sent, or why it is nothing of the kind.
+pub(crate) type Claim<T> = Option<Result<T, String>>;
+
+/// The jobs of one answer.
+pub(crate) struct Listing {
+    /// Those that can be read.
+    pub(crate) jobs: Vec<JobView>,
+    /// Those that cannot, each by its digest and the reason.
+    pub(crate) unreadable: Vec<String>,
+    /// Whether there are more than one answer holds.
+    pub(crate) cut: bool,
+}
+
+impl From<wire::JobsReply> for Listing {
+    fn from(reply: wire::JobsReply) -> Self {
+        let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
+        for job in reply.jobs {
+            let digest = HEXLOWER.encode(&job.job);
+            match JobView::try_from(job) {
+                Ok(job) => jobs.push(job),
+                Err(failure) => unreadable.push(format!("{digest}: {failure}")),
+            }
+        }
+        Self { jobs, unreadable, cut: reply.cut }
+    }
 }
 
 impl TryFrom<wire::JobReply> for JobView {
@@ -92,9 +121,9 @@ impl TryFrom<wire::PartyState> for PartyView {
             done: party.done,
             total: party.total,
             bytes_out: party.bytes_out,
-            admission: some(&party.admission).map(Signed::from_bytes).transpose().map_err(odd)?,
-            receipt: some(&party.receipt).map(Signed::from_bytes).transpose().map_err(odd)?,
-            metrics: some(&party.metrics).map(RunMetrics::from_bytes).transpose().map_err(odd)?,
+            admission: claim(&party.admission, Signed::from_bytes),
+            receipt: claim(&party.receipt, Signed::from_bytes),
+            metrics: claim(&party.metrics, RunMetrics::from_bytes),
         })
     }
 }
@@ -105,7 +134,8 @@ impl JobView {
         let party = |party: &PartyView| {
             json!({
                 "name": party.name, "online": party.online, "phase": party.phase, "detail": party.detail,
-                "done": party.done, "total": party.total, "bytes_out": party.bytes_out, "metrics": party.metrics,
+                "done": party.done, "total": party.total, "bytes_out": party.bytes_out,
+                "metrics": party.metrics.as_ref().and_then(|metrics| metrics.as_ref().ok()),
                 "admitted": party.admission.is_some(), "receipt": party.receipt.is_some(),
             })
         };
@@ -123,8 +153,8 @@ impl JobView {
     }
 }
 
-fn some(bytes: &[u8]) -> Option<&[u8]> {
-    (!bytes.is_empty()).then_some(bytes)
+fn claim<T, E: std::fmt::Display>(bytes: &[u8], parse: impl FnOnce(&[u8]) -> Result<T, E>) -> Claim<T> {
+    (!bytes.is_empty()).then(|| parse(bytes).map_err(|error| error.to_string()))
 }
 
 fn time(ms: i64) -> Result<When, Failure> {
@@ -173,15 +203,31 @@ mod tests {
     #[test]
     fn another_spec_than_the_digests_is_refused() {
         let swapped = reply();
-        let text = EXAMPLE.replace("minimum_result = 100  ", "minimum_result = 101  ");
+        let text = EXAMPLE.replace("minimum_result = 100", "minimum_result = 101");
         let (other, _) = parse(&text).unwrap();
         let said = |reply: wire::JobReply| JobView::try_from(reply).map(|_| ()).unwrap_err().to_string();
         let swapped = said(wire::JobReply { spec: other.to_bytes().into(), ..swapped });
         assert!(swapped.contains("the spec it sent is not the one of this job's digest"), "{swapped}");
         let unknown = said(wire::JobReply { state: "paused".into(), ..reply() });
         assert!(unknown.contains("a state that this version does not know"), "{unknown}");
-        let mut signed = reply();
-        signed.parties[0].admission = vec![1, 2, 3].into();
-        assert!(said(signed).contains("a signed value has a 32-byte key"));
+    }
+
+    #[test]
+    fn nonsense_of_one_party_hides_nothing_else() {
+        let mut nonsense = reply();
+        let party = &mut nonsense.parties[0];
+        (party.admission, party.receipt, party.metrics) =
+            (vec![1, 2, 3].into(), vec![4].into(), b"{\"run_ms\":-1}".to_vec().into());
+        let unreadable = wire::JobReply { job: vec![9; 32].into(), ..reply() };
+        let listing = Listing::from(wire::JobsReply { jobs: vec![nonsense, unreadable], cut: true });
+        assert_eq!((listing.jobs.len(), listing.unreadable.len(), listing.cut), (1, 1, true));
+        assert!(listing.unreadable[0].starts_with(&"09".repeat(32)), "{}", listing.unreadable[0]);
+        let party = &listing.jobs[0].parties[0];
+        assert_eq!(
+            party.admission.as_ref().unwrap().as_ref().unwrap_err(),
+            "not canonical: a signed value has a 32-byte key, a 64-byte signature and a body"
+        );
+        assert!(matches!((&party.receipt, &party.metrics), (Some(Err(_)), Some(Err(_)))));
+        assert!(listing.jobs[0].as_json()["parties"][0]["metrics"].is_null());
     }
 }

@@ -18,7 +18,7 @@ use super::attend::{self, Instructions, digest, url, version};
 use super::desk::{Desk, Who, broken, introduction, now_ms, remark};
 use super::door::Caller;
 use super::jobs::{Job, Party, Phase};
-use super::limits::{ANSWER_MAX, EVIDENCE_MAX, MEMBERS_MAX, WATCHES_MAX};
+use super::limits::{ANSWER_MAX, EVIDENCE_MAX, LISTED_MAX, MEMBERS_MAX, WATCHES_MAX};
 use super::relay::{self, Frames};
 use super::watch::{Changes, watch};
 use crate::roster::{Joining, Member};
@@ -108,12 +108,14 @@ impl Coordinator for Calls {
         };
         let mut room = ANSWER_MAX;
         let listed = self.desk.store.jobs_seen_by(name.as_ref()).map_err(broken)?;
-        let fits = listed.into_iter().map_while(|listed| {
+        let all = listed.len();
+        let fits = listed.into_iter().take(LISTED_MAX as usize).map_while(|listed| {
             let reply = self.desk.reply(&listed.job, listed.spec);
             room = room.checked_sub(weight(&reply))?;
             Some(reply)
         });
-        Ok(Response::new(wire::JobsReply { jobs: fits.collect() }))
+        let jobs: Vec<JobReply> = fits.collect();
+        Ok(Response::new(wire::JobsReply { cut: jobs.len() < all, jobs }))
     }
 
     async fn watch(&self, request: Request<wire::JobRequest>) -> Reply<Changes> {

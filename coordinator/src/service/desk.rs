@@ -32,6 +32,7 @@ pub(crate) struct Desk {
     /// Becomes true when the service stops.
     pub(crate) stopping: watch::Sender<bool>,
     key: PublicKey,
+    up_ms: i64,
     lines: Mutex<Lines>,
 }
 
@@ -104,6 +105,7 @@ impl Desk {
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
             key,
+            up_ms: now_ms(),
             lines: Mutex::default(),
         }
     }
@@ -170,7 +172,9 @@ impl Desk {
     pub(crate) fn expire(&self) -> Result<(), StoreError> {
         for job in self.store.due_jobs(now_ms())? {
             let online = self.online();
-            self.act(&job.id, |job| Ok::<_, Infallible>(job.expire(now_ms(), |name| !online.contains(name))))?;
+            self.act(&job.id, |job| {
+                Ok::<_, Infallible>(job.expire(now_ms(), self.up_ms, |name| !online.contains(name)))
+            })?;
         }
         Ok(())
     }

@@ -8,7 +8,11 @@ use banyan_protocols::party::PartyId;
 
 /// How long after a job's deadline the coordinator ends it: the nodes, which count from the moment they heard of the
 /// attempt, speak first, and say more.
-const GRACE_MS: i64 = 2_000;
+const GRACE_MS: i64 = 10_000;
+
+/// How long after a start of the coordinator the jobs under way are left alone: nodes dial again after at most 10 seconds,
+/// and what they say of the time when nobody heard them counts first.
+const RETURN_MS: i64 = 60_000;
 
 /// A job, without the bytes of its spec: they are kept apart and passed on as they came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,7 +199,8 @@ impl Job {
         self.advance()
     }
 
-    /// A party ended this attempt.
+    /// A party ended this attempt. What all parties released is released, also where a person or the clock had ended the job
+    /// here: the word may come late.
     pub(crate) fn ended(&mut self, from: &PartyId, ending: Ending) -> Vec<(PartyId, Say)> {
         if ending.attempt != self.attempt || self.started_ms.is_none() {
             return Vec::new();
@@ -226,9 +231,11 @@ impl Job {
         Ok(self.finish(Event::Stopped, format!("stopped by {by}{reason}")))
     }
 
-    /// Ends the job where its time has run out. `away` tells which parties have no line.
-    pub(crate) fn expire(&mut self, now_ms: i64, away: impl Fn(&PartyId) -> bool) -> Vec<(PartyId, Say)> {
-        if self.state.is_over() || now_ms < self.expires_ms() {
+    /// Ends the job where its time has run out. `up_ms` is when the coordinator was started, `away` tells which parties have
+    /// no line.
+    pub(crate) fn expire(&mut self, now_ms: i64, up_ms: i64, away: impl Fn(&PartyId) -> bool) -> Vec<(PartyId, Say)> {
+        let unheard = self.started_ms.is_some_and(|started_ms| started_ms < up_ms) && now_ms < up_ms + RETURN_MS;
+        if self.state.is_over() || now_ms < self.expires_ms() || unheard {
             return Vec::new();
         }
         let late = |party: &&Party| party.phase < Phase::Ended;
@@ -309,8 +316,10 @@ impl Job {
         if self.state == State::Running && slowest >= Phase::Held {
             self.go(Event::Held);
         }
-        if self.state == State::Held && slowest >= Phase::Ended {
+        let released = self.parties.iter().all(|party| party.phase == Phase::Ended);
+        if released && matches!(self.state, State::Held | State::Stopped | State::Expired) {
             self.go(Event::Released);
+            self.reason.clear();
         }
         said
     }

@@ -65,6 +65,9 @@ pub(crate) const REMARK_MAX: usize = 300;
 /// Bytes of specs, or of catalogues, in one answer: below the largest message, with room for the rest.
 pub(crate) const ANSWER_MAX: usize = 768 * 1024;
 
+/// Jobs that one answer lists, the last changed first. Others are asked for by their digest.
+pub(crate) const LISTED_MAX: u32 = 256;
+
 /// Members: all of them fit one message without their catalogues.
 pub(crate) const MEMBERS_MAX: usize = 2000;
 

@@ -8,7 +8,7 @@ mod desk;
 mod door;
 mod gate;
 pub(crate) mod jobs;
-mod limits;
+pub(crate) mod limits;
 mod relay;
 #[cfg(test)]
 mod tests;

@@ -8,11 +8,10 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 
 use super::{Result, Store, text};
 use crate::service::jobs::{Job, Party, Phase};
+use crate::service::limits::LISTED_MAX;
 
 /// Jobs that are not over, at most: each is offered again to every node that comes back.
 const JOBS_OPEN_MAX: u32 = 1024;
-/// Jobs that one answer lists, the last changed first.
-const LISTED_MAX: u32 = 256;
 
 const OPEN: &str = "state IN ('proposed', 'approved', 'prepared', 'running', 'held')";
 
@@ -108,12 +107,12 @@ impl Store {
         self.read(|c| jobs(c, &query, params![party.as_str(), since_ms]))
     }
 
-    /// The jobs that `member` proposed or takes part in, or all for none; the last changed first.
+    /// The jobs that `member` proposed or takes part in, or all for none; the last changed first, one more than are listed.
     pub(crate) fn jobs_seen_by(&self, member: Option<&PartyId>) -> Result<Vec<Listed>> {
         let query = "SELECT job FROM jobs WHERE ?1 IS NULL OR proposer = ?1
              OR job IN (SELECT job FROM parties WHERE name = ?1) ORDER BY changed_ms DESC, job LIMIT ?2";
         self.read(|c| {
-            let jobs = jobs(c, query, params![member.map(PartyId::as_str), LISTED_MAX])?;
+            let jobs = jobs(c, query, params![member.map(PartyId::as_str), LISTED_MAX + 1])?;
             let mut spec = c.prepare("SELECT spec FROM jobs WHERE job = ?1")?;
             let listed =
                 jobs.into_iter().map(|job| Ok(Listed { spec: spec.query_row([job.id.0], |row| row.get(0))?, job }));

@@ -15,7 +15,7 @@ operation = "intersect"
 protocol = "dh"
 result = "rows"
 recipients = ["bank"]
-minimum_result = 60
+minimum_result = 50
 [[parties]]
 name = "bank"
 dataset = "customers"
@@ -166,7 +166,7 @@ fn yes(spec: &Spec) -> Approval {
 
 #[test]
 fn what_was_approved_is_allowed_with_its_obligations() {
-    let limits = [Obligation::RowsAtMost(30_000), Obligation::MinimumResult(60)];
+    let limits = [Obligation::RowsAtMost(30_000), Obligation::MinimumResult(50)];
     let Decision::Allow { obligations, because } = Case::new().decide() else { panic!("not allowed") };
     assert_eq!(obligations, [vec![Obligation::SpendRun], limits.to_vec()].concat());
     assert_eq!(because[0].name, rule::APPROVED);

@@ -6,6 +6,7 @@ mod plan;
 mod spec;
 mod state;
 pub mod validate;
+mod wrong;
 
 #[cfg(test)]
 mod tests;

@@ -97,7 +97,7 @@ impl Plan {
         Ok(Self { spec: spec.digest(), stages: vec![stage] })
     }
 
-    /// What every party learns, in plain words, one sentence each.
+    /// What everyone learns, in plain words, one sentence each.
     ///
     /// # Errors
     /// As [`Plan::derive`].
@@ -125,7 +125,13 @@ impl Plan {
                 spec.minimum_result
             ),
         };
-        Ok(find(spec, catalogue)?.disclosures(form(spec)).iter().map(sentence).collect())
+        let mut sentences: Vec<String> = find(spec, catalogue)?.disclosures(form(spec)).iter().map(sentence).collect();
+        // a job that opens nothing ends otherwise than one that opens something, and everyone sees how it ends
+        sentences.push(format!(
+            "everyone in the job, and the coordinator, learns whether there are at least {} common rows",
+            spec.minimum_result
+        ));
+        Ok(sentences)
     }
 }
 

@@ -7,6 +7,7 @@ use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::wrong;
 use crate::canonical::Canonical;
 use crate::grant::Scenario;
 use crate::names::Name;
@@ -27,7 +28,7 @@ pub struct Spec {
     pub result: ResultKind,
     /// Who receives it: one party, or both.
     pub recipients: Vec<PartyId>,
-    /// Nothing is opened below this many common rows. At least the scenario's.
+    /// Nothing is opened below this many common rows: the scenario's number.
     pub minimum_result: u64,
     /// What happens to a key that stands in several rows of one data set.
     #[serde(default)]
@@ -214,20 +215,23 @@ impl Canonical for Spec {
 }
 
 impl Spec {
+    /// The version of this language.
+    pub const VERSION: u32 = 1;
+
+    /// A whole job file with a comment at every field.
+    pub const EXAMPLE: &str = include_str!("example.toml");
+
     /// Reads a spec as people write it, and checks it.
     ///
     /// # Errors
     /// [`SpecError`] names the first field that is wrong.
     pub fn from_toml(text: &str) -> Result<Self, SpecError> {
-        let whole =
-            |error: toml::de::Error| SpecError::new("job file", error.message().to_owned(), place(text, error.span()));
+        let whole = |error: toml::de::Error| {
+            SpecError::new("job file", error.message().to_owned(), wrong::place(text, error.span()))
+        };
         let deserializer = toml::Deserializer::parse(text).map_err(whole)?;
-        let spec: Self = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." { "job file".to_owned() } else { path };
-            let inner = error.into_inner();
-            SpecError::new(field, inner.message().to_owned(), place(text, inner.span()))
-        })?;
+        let spec: Self = serde_path_to_error::deserialize(deserializer)
+            .map_err(|error| wrong::field(text, &error.path().to_string(), error.inner()))?;
         spec.validate()?;
         Ok(spec)
     }
@@ -247,17 +251,5 @@ impl Spec {
     /// The party of that name.
     pub fn party(&self, name: &PartyId) -> Option<&PartySpec> {
         self.parties.iter().find(|party| party.name == *name)
-    }
-}
-
-fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
-    match span {
-        Some(span) => {
-            let before = &text[..span.start.min(text.len())];
-            let line = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            format!("see line {line}, column {column}, and `banyan job check --example` for a whole job file")
-        }
-        None => "see `banyan job check --example` for a whole job file".to_owned(),
     }
 }

@@ -92,7 +92,8 @@ impl State {
             (Self::Approved, Event::Prepared) => Self::Prepared,
             (Self::Prepared, Event::Started) => Self::Running,
             (Self::Running, Event::Held) => Self::Held,
-            (Self::Held, Event::Released) => Self::Released,
+            // the parties release among themselves: what a person or the clock ended here may have been released there
+            (Self::Held | Self::Stopped | Self::Expired, Event::Released) => Self::Released,
             (state, Event::Refused) if state.is_under_way() => Self::Refused,
             (state, Event::Stopped) if !state.is_over() => Self::Stopped,
             (state, Event::Expired) if !state.is_over() => Self::Expired,
@@ -107,7 +108,7 @@ impl State {
         matches!(self, Self::Approved | Self::Prepared | Self::Running | Self::Held)
     }
 
-    /// Nothing but a retry moves it any more.
+    /// Nothing moves it any more but a retry, and the late word that the parties had released all the same.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Released | Self::Refused | Self::Stopped | Self::Expired | Self::Failed)
     }
@@ -136,6 +137,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -146,18 +149,53 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_stays_over_but_for_a_retry() {
+    fn what_is_over_stays_over_but_for_a_retry_and_a_release_that_was_not_heard() {
+        use Event::{Admitted, Expired, Failed, Held, Prepared, Refused, Started, Stopped};
         for state in State::ALL.into_iter().filter(|state| state.is_over()) {
-            for event in [Event::Admitted, Event::Started, Event::Released, Event::Stopped, Event::Failed] {
+            for event in [Admitted, Prepared, Started, Held, Refused, Stopped, Expired, Failed] {
                 assert_eq!(state.apply(event), Err(IllegalEvent { state, event }));
             }
         }
-        assert_eq!(State::Failed.apply(Event::Retried), Ok(State::Approved));
-        assert_eq!(State::Stopped.apply(Event::Retried), Ok(State::Proposed));
-        assert_eq!(State::Expired.apply(Event::Retried), Ok(State::Proposed));
-        assert!(State::Released.apply(Event::Retried).is_err());
-        assert!(State::Refused.apply(Event::Retried).is_err());
+        let to = |event: Event| State::ALL.map(|state| state.apply(event).ok().filter(|_| state.is_over()));
+        let (approved, proposed, released) = (Some(State::Approved), Some(State::Proposed), Some(State::Released));
+        // released, refused, stopped, expired, failed
+        assert_eq!(to(Event::Retried)[5..], [None, None, proposed, proposed, approved]);
+        assert_eq!(to(Event::Released)[5..], [None, None, released, released, None]);
     }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_nothing_is_released_that_did_not_run(
+            events in proptest::collection::vec(proptest::sample::select(&EVENTS[..]), 0..40)
+        ) {
+            let mut state = State::Proposed;
+            let mut attempt = Vec::new();
+            for event in events {
+                let Ok(next) = state.apply(event) else { continue };
+                match event {
+                    Event::Retried => attempt.clear(),
+                    _ => attempt.push(event),
+                }
+                prop_assert!(state != State::Released && state != State::Refused, "{:?} moved {:?}", event, state);
+                prop_assert!(next != State::Held || attempt.ends_with(&[Event::Prepared, Event::Started, Event::Held]));
+                prop_assert!(event != Event::Released || !attempt.contains(&Event::Failed));
+                state = next;
+            }
+        }
+    }
+
+    const EVENTS: [Event; 10] = [
+        Event::Admitted,
+        Event::Prepared,
+        Event::Started,
+        Event::Held,
+        Event::Released,
+        Event::Refused,
+        Event::Stopped,
+        Event::Expired,
+        Event::Failed,
+        Event::Retried,
+    ];
 
     #[test]
     fn names_come_back() {

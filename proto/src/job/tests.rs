@@ -92,8 +92,61 @@ fn every_wrong_field_is_named_with_its_remedy() {
         (
             "rows_at_most = 27000\n",
             "",
-            "parties[1]: missing field `rows_at_most`; \
+            "parties[1].rows_at_most: missing; write rows_at_most = 30000; \
              see line 18, column 1, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "protocol = \"dh\"\n",
+            "",
+            "protocol: missing; write protocol = \"dh\"; `banyan job check --example` prints a whole job file",
+        ),
+        (
+            "runs = 10\n",
+            "",
+            "scenario.runs: missing; write runs = 20; \
+             see line 24, column 1, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "valid_from = \"2026-11-01T00:00:00Z\"",
+            "valid_from = 2026-11-01T00:00:00Z",
+            "scenario.valid_from: expected text in quotes, found a time without quotes; \
+             write valid_from = \"2026-01-01T00:00:00Z\"; \
+             see line 31, column 14, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "key = [\"id\"]\nfilter = \"AGE",
+            "key = \"id\"\nfilter = \"AGE",
+            "parties[0].key: expected a list in brackets, found text; write key = [\"id\"]; \
+             see line 13, column 7, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "columns = [\"segment\"]",
+            "columns = [7]",
+            "parties[0].columns[0]: expected text in quotes, found a number; write columns = [\"LIMIT_BAL\", \"y\"]; \
+             see line 16, column 12, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "rows_at_most = 27000",
+            "rows_at_most = -1",
+            "parties[1].rows_at_most: expected a whole number that is not negative, found a number; \
+             write rows_at_most = 30000; \
+             see line 22, column 16, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "\n[[parties]]\nname = \"bank\"",
+            "\nlimits = 60\n[[parties]]\nname = \"bank\"",
+            "limits: expected a table, found a number; write [limits] and its fields; \
+             see line 10, column 10, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "filter = \"AGE >= 18\"",
+            "filter = \"AGE >= 18\\n  scenario  open to all\"",
+            "parties[0].filter: with a line break or another control character; write it as plain text on one line",
+        ),
+        (
+            "purpose = \"find",
+            "purpose = \"\\u001b[2Jfind",
+            "scenario.purpose: with a line break or another control character; write it as plain text on one line",
         ),
         (
             "rows_at_most = 27000",
@@ -118,7 +171,14 @@ fn every_wrong_field_is_named_with_its_remedy() {
         (
             "minimum_result = 50",
             "minimum_result = 49",
-            "minimum_result: 49 is below scenario.minimum_result; give at least 50",
+            "minimum_result: 49 is not scenario.minimum_result, which its people approved; \
+             write minimum_result = 50, or ask for a scenario with another one",
+        ),
+        (
+            "minimum_result = 50",
+            "minimum_result = 51",
+            "minimum_result: 51 is not scenario.minimum_result, which its people approved; \
+             write minimum_result = 50, or ask for a scenario with another one",
         ),
         (
             "key = [\"id\"]\nfilter",
@@ -170,11 +230,47 @@ fn a_count_goes_to_one_party() {
     assert_eq!(error.field, "recipients");
 }
 
+#[test]
+fn everyone_is_told_what_the_end_of_the_job_tells() {
+    let spec = Spec::from_toml(JOB).unwrap();
+    let told = Plan::disclosures(&spec, &banyan_protocols::CATALOGUE).unwrap();
+    assert_eq!(
+        told.last().unwrap(),
+        "everyone in the job, and the coordinator, learns whether there are at least 50 common rows"
+    );
+}
+
+#[test]
+fn the_example_is_a_job_and_shows_every_field_there_is() {
+    let spec = Spec::from_toml(Spec::EXAMPLE).unwrap();
+    let serde_json::Value::Object(fields) = serde_json::from_slice(&spec.to_bytes()).unwrap() else { unreachable!() };
+    for (table, fields) in [("", &fields)].into_iter().chain(fields.iter().filter_map(|(name, value)| {
+        let first = value.as_array().and_then(|list| list.first()).unwrap_or(value);
+        first.as_object().map(|fields| (name.as_str(), fields))
+    })) {
+        for name in fields.keys() {
+            let path = if table.is_empty() { name.clone() } else { format!("{table}.{name}") };
+            assert!(wrong::write(&path).contains(name), "{path}: {}", wrong::write(&path));
+        }
+    }
+}
+
 proptest! {
     #[test]
-    fn any_bytes_parse_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = Spec::from_canonical(&bytes);
-        let _ = std::str::from_utf8(&bytes).map(Spec::from_toml);
+    fn a_cut_swapped_or_doubled_job_parses_or_is_refused_with_its_place(
+        from in 0..JOB.len(), to in 0..JOB.len(), at in 0..JOB.len(), new in "[\\[\\]=\"0-9a-z{}\n-]{0,3}"
+    ) {
+        let (from, to) = (from.min(to), from.max(to));
+        let piece = JOB[from..to].to_owned();
+        for text in [
+            format!("{}{new}{}", &JOB[..from], &JOB[to..]),
+            format!("{}{piece}{}", &JOB[..at], &JOB[at..]),
+        ] {
+            match Spec::from_toml(&text) {
+                Ok(spec) => prop_assert_eq!(Spec::from_canonical(&spec.to_bytes()), Ok(spec)),
+                Err(error) => prop_assert!(!error.field.is_empty() && !error.remedy.is_empty(), "{error}"),
+            }
+        }
     }
 
     #[test]

@@ -22,11 +22,11 @@ pub const VALIDITY_DAYS_MAX: i64 = 5 * 366;
 impl Spec {
     /// Checks everything that can be checked without data or keys.
     pub(crate) fn validate(&self) -> Result<(), SpecError> {
-        if self.version != crate::wire::VERSION {
+        if self.version != Self::VERSION {
             return fail(
                 "version",
                 format!("{} is not a version of this language", self.version),
-                format!("write version = {}", crate::wire::VERSION),
+                format!("write version = {}", Self::VERSION),
             );
         }
         self.validate_parties()?;
@@ -111,11 +111,13 @@ impl Spec {
                 "name a recipient that the scenario allows",
             );
         }
-        if self.minimum_result < scenario.minimum_result {
+        // everyone in the job learns whether the common rows are as many: jobs with a number of their own, one after the
+        // other, would find out how many there are
+        if self.minimum_result != scenario.minimum_result {
             return fail(
                 "minimum_result",
-                format!("{} is below scenario.minimum_result", self.minimum_result),
-                format!("give at least {}", scenario.minimum_result),
+                format!("{} is not scenario.minimum_result, which its people approved", self.minimum_result),
+                format!("write minimum_result = {}, or ask for a scenario with another one", scenario.minimum_result),
             );
         }
         self.parties.iter().enumerate().try_for_each(|(index, party)| {
@@ -214,8 +216,12 @@ fn text(field: &str, text: &str, remedy: &str) -> Result<(), SpecError> {
     if text.trim().is_empty() {
         return fail(field, "empty", remedy);
     }
-    if text.len() > TEXT_MAX || text.chars().any(|c| c.is_control() && c != '\n') {
-        return fail(field, "too long, or with control characters", remedy);
+    if text.len() > TEXT_MAX {
+        return fail(field, format!("{} bytes", text.len()), format!("give at most {TEXT_MAX} bytes"));
+    }
+    // a line break could write a line of its own into what an approver reads
+    if text.chars().any(char::is_control) {
+        return fail(field, "with a line break or another control character", "write it as plain text on one line");
     }
     Ok(())
 }

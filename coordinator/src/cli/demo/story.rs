@@ -38,7 +38,7 @@ pub(super) fn after(shown: &Shown) -> String {
     for party in &shown.spec.parties {
         let (learned, not) = (learned(shown, party.name.as_str()), not_learned(shown, party.name.as_str()));
         let _ = write!(out, "{} learned\n{}", party.name, listed(&learned));
-        if learned.len() == 2 {
+        if learned.last().is_some_and(|line| line.ends_with(':')) {
             let _ = writeln!(out, "      {}", shown.head.join("\n      "));
         }
         let _ = write!(out, "{} did not learn\n{}\n", party.name, listed(&not));
@@ -54,8 +54,8 @@ pub(super) fn after(shown: &Shown) -> String {
     out
 }
 
-const COORDINATOR: &str =
-    "who computed what with whom, when, under which scenario, size bands and byte counts; no id, no row, no result";
+const COORDINATOR: &str = "who computed what with whom, when, under which scenario, size bands and byte counts, and that there \
+                           were enough common rows; no id, no row, no number of rows";
 
 const NEXT: &str = "
 Next
@@ -91,8 +91,12 @@ fn learned(shown: &Shown, party: &str) -> Vec<String> {
     // the plan's own sentences, so that the story says no more and no less than the approver read
     let sentences = Plan::disclosures(&shown.spec, &CATALOGUE).unwrap_or_default();
     let prefix = format!("{party} learns that ");
-    let bands = sentences.iter().filter_map(|sentence| sentence.strip_prefix(&prefix));
-    lines.splice(0..0, bands.map(|band| format!("that {band}")));
+    let bands =
+        sentences.iter().filter_map(|sentence| sentence.strip_prefix(&prefix)).map(|band| format!("that {band}"));
+    // a result was released: so there were
+    let enough = sentences.iter().filter_map(|sentence| sentence.split_once(", learns whether "));
+    let enough = enough.map(|(_, rest)| format!("that {rest}"));
+    lines.splice(0..0, bands.chain(enough));
     lines
 }
 

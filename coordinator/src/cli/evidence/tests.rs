@@ -9,7 +9,7 @@ const SALT: [u8; 32] = [3; 32];
 struct Two {
     keys: BTreeMap<PartyId, PublicKey>,
     outputs: Vec<Output>,
-    job: Digest,
+    subject: Subject,
     ids: Vec<(PartyId, Identity)>,
     _dir: tempfile::TempDir,
 }
@@ -19,7 +19,7 @@ fn two() -> Two {
     let dir = tempfile::tempdir().unwrap();
     let party = |name: &str| (PartyId::new(name).unwrap(), Identity::generate().unwrap());
     let ids = vec![party("bank"), party("bureau")];
-    let job = Digest([7; 32]);
+    let subject = Subject { job: Digest([7; 32]), plan: Digest([8; 32]), attempt: 2 };
     let part = |party: &PartyId| Part {
         party: party.clone(),
         snapshot: Digest([1; 32]),
@@ -27,13 +27,13 @@ fn two() -> Two {
         releases: true,
     };
     let commitment = Commitment {
-        spec: job,
-        plan: Digest::default(),
-        attempt: 0,
+        spec: subject.job,
+        plan: subject.plan,
+        attempt: subject.attempt,
         parts: ids.iter().map(|(party, _)| part(party)).collect(),
     };
     let outputs = ids.iter().map(|(party, _)| output(dir.path(), party, &ids, &commitment)).collect();
-    Two { keys: ids.iter().map(|(party, id)| (party.clone(), id.public())).collect(), outputs, job, ids, _dir: dir }
+    Two { keys: ids.iter().map(|(party, id)| (party.clone(), id.public())).collect(), outputs, subject, ids, _dir: dir }
 }
 
 fn output(dir: &std::path::Path, party: &PartyId, ids: &[(PartyId, Identity)], commitment: &Commitment) -> Output {
@@ -46,7 +46,7 @@ fn output(dir: &std::path::Path, party: &PartyId, ids: &[(PartyId, Identity)], c
     let others = ids.iter().filter(|(other, _)| other != party);
     let manifest = serde_json::json!({
         "version": 1, "job": "common", "spec": commitment.spec, "plan": commitment.plan, "scenario": Digest::default(),
-        "attempt": 0, "party": party, "protocol": "dh", "form": "rows-to-receiver", "file": "result.csv",
+        "attempt": commitment.attempt, "party": party, "protocol": "dh", "form": "rows-to-receiver", "file": "result.csv",
         "file_sha256": HEXLOWER.encode(&sha256(&dir.join("result.csv")).unwrap()), "matches": 1, "bands": [],
         "commitment": commitment.digest(), "salts": { "snapshot": "", "output": HEXLOWER.encode(&SALT) },
         "signatures": ids.iter().map(|(_, id)| BASE64.encode(&id.sign(commitment).to_bytes())).collect::<Vec<_>>(),
@@ -57,13 +57,13 @@ fn output(dir: &std::path::Path, party: &PartyId, ids: &[(PartyId, Identity)], c
 }
 
 fn said(two: &Two) -> String {
-    check(&two.job, &two.outputs, &two.keys).map(|_| ()).unwrap_err().to_string()
+    check(&two.subject, &two.outputs, &two.keys).map(|_| ()).unwrap_err().to_string()
 }
 
 #[test]
 fn what_is_right_is_proven() {
     let two = two();
-    let evidence = check(&two.job, &two.outputs, &two.keys).unwrap();
+    let evidence = check(&two.subject, &two.outputs, &two.keys).unwrap();
     assert_eq!(evidence.signers.len(), 2);
     let receipts: Vec<(&str, &str, u64)> =
         evidence.receipts.iter().map(|r| (r.holder.as_str(), r.of.as_str(), r.size)).collect();
@@ -89,8 +89,24 @@ fn every_gap_is_named() {
     assert_eq!(said(&changed), "the manifest of bureau: the receipt of bank is missing");
 
     changed = two();
-    changed.job = Digest([8; 32]);
+    changed.subject.job = Digest([9; 32]);
     assert_eq!(said(&changed), "the manifest of bank: it is about another job");
+
+    changed = two();
+    changed.subject.plan = Digest([9; 32]);
+    assert_eq!(said(&changed), "the manifest of bank: it is about another plan");
+
+    changed = two();
+    changed.subject.attempt = 3;
+    assert_eq!(said(&changed), "the manifest of bank: it is about attempt 2, not 3");
+
+    changed = two();
+    changed.outputs[0].manifest.file = None;
+    assert_eq!(said(&changed), "the manifest of bank: it names no result file, though a result was committed to");
+
+    changed = two();
+    changed.outputs[0].manifest.file = Some("../result.csv".into());
+    assert_eq!(said(&changed), "the manifest of bank: it names no result file, though a result was committed to");
 
     changed = two();
     let stranger = Identity::generate().unwrap().public();

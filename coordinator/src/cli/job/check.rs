@@ -11,7 +11,7 @@ use super::words;
 use crate::cli::answer::{Answer, Failure};
 
 /// A whole job file with a comment at every field.
-pub(crate) const EXAMPLE: &str = include_str!("example.toml");
+pub(crate) const EXAMPLE: &str = Spec::EXAMPLE;
 
 /// The largest job file that is read: far above a spec with every limit used.
 const FILE_MAX: u64 = 1 << 20;

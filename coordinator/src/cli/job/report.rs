@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use banyan_proto::audit::Checkpoint;
 use banyan_proto::canonical::Canonical;
+use banyan_proto::grant::Admission;
 use banyan_proto::identity::{PublicKey, Signed};
-use banyan_proto::job::Plan;
+use banyan_proto::job::{Plan, State};
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::party::PartyId;
 use banyan_protocols::sim::Net;
@@ -20,10 +22,10 @@ use super::words::{listed, plan_table};
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::client::Client;
 use crate::cli::developer::{Developer, HomeArg};
-use crate::cli::evidence::{self, Evidence};
+use crate::cli::evidence::{self, Evidence, Subject};
 use crate::cli::local::Output;
 use crate::cli::text::{bytes, grouped, span, table};
-use crate::cli::view::{JobView, PartyView};
+use crate::cli::view::{Claim, JobView, PartyView};
 
 /// Flags of `job report`.
 #[derive(Args)]
@@ -33,7 +35,7 @@ use crate::cli::view::{JobView, PartyView};
 
 The coordinator keeps states, byte counts and signed words on logs. The commitment that all parties signed stands in the \
 manifest.json beside each party's result: give those you have, and they are checked too. Answers 1 where something that \
-is claimed does not hold.")]
+is claimed does not hold, or that a released job must have is missing.")]
 pub(crate) struct ReportArgs {
     /// The job, by its name or the first digits of its digest
     job: String,
@@ -60,7 +62,8 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Answer, Failure> {
     let mut proofs = signed_words(&job, &plan, &keys);
     let outputs = args.manifests.iter().map(Output::read).collect::<Result<Vec<_>, _>>()?;
     if !outputs.is_empty() {
-        proofs.push(match evidence::check(&job.digest, &outputs, &keys) {
+        let subject = Subject { job: job.digest, plan: plan.digest(), attempt: job.attempt };
+        proofs.push(match evidence::check(&subject, &outputs, &keys) {
             Ok(evidence) => Proof { holds: true, text: committed(&evidence) },
             Err(failure) => Proof { holds: false, text: failure.to_string() },
         });
@@ -82,30 +85,42 @@ async fn keys(client: &mut Client, job: &JobView) -> Result<BTreeMap<PartyId, Pu
 }
 
 fn signed_words(job: &JobView, plan: &Plan, keys: &BTreeMap<PartyId, PublicKey>) -> Vec<Proof> {
+    let due = job.state == State::Released;
     let mut proofs = Vec::new();
     for party in &job.parties {
-        let Some(key) = keys.get(&party.name) else { continue };
-        if let Some(signed) = &party.admission {
-            let ours = |a: &banyan_proto::grant::Admission| {
-                a.spec == job.digest && a.plan == plan.digest() && a.party == party.name
-            };
-            let text = format!("{} signed that it admits this very spec and plan", party.name);
-            proofs.push(proof(signed, key, ours, &text));
-        }
-        if let Some(signed) = &party.receipt {
-            let ours = |c: &banyan_proto::audit::Checkpoint| c.party == party.name;
-            let text = format!("{} signed the state of its log at the end", party.name);
-            proofs.push(proof(signed, key, ours, &text));
+        let key = keys.get(&party.name);
+        let ours = |a: &Admission| a.spec == job.digest && a.plan == plan.digest() && a.party == party.name;
+        let text = format!("{} signed that it admits this very spec and plan", party.name);
+        proofs.extend(proof(&party.admission, key, ours, text, due));
+        let ours = |c: &Checkpoint| c.party == party.name;
+        proofs.extend(proof(&party.receipt, key, ours, format!("{} signed a state of its log", party.name), due));
+        if let Some(Err(error)) = &party.metrics {
+            proofs.push(Proof { holds: false, text: format!("{} sent figures of its run: no, {error}", party.name) });
         }
     }
     proofs
 }
 
-fn proof<T: Canonical>(signed: &Signed<T>, key: &PublicKey, ours: impl Fn(&T) -> bool, text: &str) -> Proof {
-    match signed.verify(key) {
-        Ok(value) if ours(&value) => Proof { holds: true, text: text.to_owned() },
-        Ok(_) => Proof { holds: false, text: format!("{text}: no, it signed something else") },
-        Err(error) => Proof { holds: false, text: format!("{text}: no, {error}") },
+/// Whether a claim holds; none where nothing is claimed, and nothing has to be yet.
+fn proof<T: Canonical>(
+    claim: &Claim<Signed<T>>,
+    key: Option<&PublicKey>,
+    ours: impl Fn(&T) -> bool,
+    text: String,
+    due: bool,
+) -> Option<Proof> {
+    let no = |why: &dyn std::fmt::Display| Some(Proof { holds: false, text: format!("{text}: no, {why}") });
+    let signed = match claim {
+        None if due => return no(&"the coordinator has nothing of the kind"),
+        None => return None,
+        Some(Err(error)) => return no(error),
+        Some(Ok(signed)) => signed,
+    };
+    match key.map(|key| signed.verify(key)) {
+        Some(Ok(value)) if ours(&value) => Some(Proof { holds: true, text }),
+        Some(Ok(_)) => no(&"it signed something else"),
+        Some(Err(error)) => no(&error),
+        None => no(&"the coordinator introduces nobody of that name"),
     }
 }
 
@@ -136,8 +151,10 @@ fn costs(job: &JobView, plan: &Plan) -> Vec<Vec<String>> {
     let ms = |ms: u64| format!("{:.2} s", ms as f64 / 1e3);
     let row = |party: &PartyView| {
         let planned = planned(plan, &party.name);
-        let Some(m) = &party.metrics else {
-            return vec![party.name.to_string(), "not yet".into()];
+        let m = match &party.metrics {
+            None => return vec![party.name.to_string(), "not yet".into()],
+            Some(Err(_)) => return vec![party.name.to_string(), "cannot be read".into()],
+            Some(Ok(metrics)) => metrics,
         };
         vec![
             party.name.to_string(),
@@ -164,4 +181,68 @@ fn as_json(job: &JobView, plan: &Plan, proofs: &[Proof]) -> Value {
         json.insert("proofs".into(), json!(proofs));
     }
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use banyan_proto::identity::Identity;
+    use banyan_proto::wire;
+
+    use super::super::check::tests::example_plan;
+    use super::*;
+
+    #[test]
+    fn what_a_released_job_must_have_is_missed_and_what_a_party_sent_is_never_believed() {
+        let (spec, plan) = example_plan();
+        let (bank, stranger) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let name = PartyId::new("bank").unwrap();
+        let keys = BTreeMap::from([(name.clone(), bank.public())]);
+        let admission = |plan| Admission {
+            spec: spec.digest(),
+            plan,
+            party: name.clone(),
+            approval: spec.digest(),
+            at: spec.scenario.valid_from,
+        };
+        let said = |state: &str, admission: Vec<u8>| {
+            let party = |name: &str, admission: Vec<u8>| wire::PartyState {
+                name: name.into(),
+                admission: admission.into(),
+                ..wire::PartyState::default()
+            };
+            let reply = wire::JobReply {
+                job: spec.digest().0.to_vec().into(),
+                spec: spec.to_bytes().into(),
+                state: state.into(),
+                parties: vec![party("bank", admission.clone()), party("bureau", admission)],
+                ..wire::JobReply::default()
+            };
+            let proofs = signed_words(&reply.try_into().unwrap(), &plan, &keys);
+            proofs.into_iter().map(|proof| (proof.holds, proof.text)).collect::<Vec<_>>()
+        };
+        let admits =
+            |party: &str, why: &str| (false, format!("{party} signed that it admits this very spec and plan{why}"));
+        let log = |party: &str| {
+            (false, format!("{party} signed a state of its log: no, the coordinator has nothing of the kind"))
+        };
+        let nobody = ": no, the coordinator introduces nobody of that name";
+
+        assert!(said("running", Vec::new()).is_empty(), "nothing is due yet");
+        let missing = ": no, the coordinator has nothing of the kind";
+        let (no_bank, no_bureau) = (admits("bank", missing), admits("bureau", missing));
+        assert_eq!(said("released", Vec::new()), [no_bank, log("bank"), no_bureau, log("bureau")]);
+
+        let good = bank.sign(&admission(plan.digest())).to_bytes();
+        let yes = (true, admits("bank", "").1);
+        assert_eq!(said("released", good.clone()), [yes.clone(), log("bank"), admits("bureau", nobody), log("bureau")]);
+        assert_eq!(said("failed", good), [yes, admits("bureau", nobody)]);
+        for (bytes, why) in [
+            (bank.sign(&admission(spec.digest())).to_bytes(), ": no, it signed something else"),
+            (stranger.sign(&admission(plan.digest())).to_bytes(), ": no, signed by "),
+            (vec![1, 2, 3], ": no, not canonical: a signed value has a 32-byte key"),
+        ] {
+            let (holds, text) = said("failed", bytes).remove(0);
+            assert!(!holds && text.starts_with(&admits("bank", why).1), "{text}");
+        }
+    }
 }

@@ -103,7 +103,10 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
             } else if told(role, Learns::IntersectionSize) {
                 sentences.push(format!("{party} does not learn which rows are common, only how many"));
             } else {
-                sentences.push(format!("{party} does not learn which rows are common, nor how many"));
+                let least = grouped(spec.minimum_result);
+                sentences.push(format!(
+                    "{party} does not learn which rows are common, nor how many, but whether there are at least {least}"
+                ));
             }
             if told(role, Learns::SizeBand) {
                 sentences.push(format!("{party} does not learn how many rows {other} brings, only the band"));
@@ -112,8 +115,9 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
     }
     let columns = spec.parties.iter().map(|p| format!("{}'s", p.name)).collect::<Vec<_>>().join(" and ");
     sentences.push(format!("no column of {columns} crosses to the other: only blinded keys do"));
-    sentences
-        .push("the coordinator learns names, plan, bands, byte counts and states: no key, no row, no result".into());
+    sentences.push(
+        "the coordinator learns names, plan, bands, byte counts and states: no key, no row, no number of rows".into(),
+    );
     Ok(sentences)
 }
 
@@ -236,7 +240,8 @@ mod tests {
             "  job          common-customers  ",
             "receiver  32 768 rows  2",
             "bank learns which of its own rows have a key in people of bureau, if there are at least 100",
-            "bureau does not learn which rows are common, nor how many",
+            "everyone in the job, and the coordinator, learns whether there are at least 100 common rows",
+            "bureau does not learn which rows are common, nor how many, but whether there are at least 100",
             "bank does not learn how many rows bureau brings, only the band",
             "the coordinator learns names, plan",
             "valid        2026-01-01T00:00:00Z to 2028-01-01T00:00:00Z",
@@ -258,6 +263,6 @@ mod tests {
             "{hidden}"
         );
         let learns = as_json(&spec, &plan).unwrap()["learns"].as_array().unwrap().len();
-        assert_eq!(learns, 4, "two bands and two intersections");
+        assert_eq!(learns, 5, "two bands, two intersections, and whether there are enough");
     }
 }

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use banyan_proto::canonical::Digest;
 use banyan_proto::identity::{Fingerprint, PublicKey};
+use banyan_proto::job::State;
 use banyan_protocols::party::PartyId;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::process::{Daemon, call};
+use super::process::{Calls, Daemon};
 use crate::cli::answer::Failure;
 use crate::cli::programs::Program;
+use crate::cli::view::JobView;
 
 /// How long an introduction or an offer may take to reach a node that is up.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(15);
+const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
+/// How long a node may take to end a job that another has ended.
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -31,6 +35,7 @@ pub(crate) struct Party {
     /// What the others pin.
     fingerprint: Fingerprint,
     node: Program,
+    calls: Calls,
 }
 
 /// What `audit verify` says of a log that holds.
@@ -59,6 +64,7 @@ impl Party {
         name: &PartyId,
         home: PathBuf,
         node: &Program,
+        calls: &Calls,
         data: &Path,
         listens: bool,
     ) -> Result<Self, Failure> {
@@ -73,9 +79,10 @@ impl Party {
             listen.as_ref(),
             "--json".as_ref(),
         ];
-        let answer = call(node, &at(&home, &args)).await.map_err(|failure| failure.at(name))?;
+        let answer = calls.call(node, &at(&home, &args)).await.map_err(|failure| failure.at(name))?;
         let made: Made = serde_json::from_value(answer).map_err(|error| odd(name, "init", &error))?;
-        Ok(Self { name: name.clone(), home, key: made.key, fingerprint: made.fingerprint, node: node.clone() })
+        let Made { key, fingerprint } = made;
+        Ok(Self { name: name.clone(), home, key, fingerprint, node: node.clone(), calls: calls.clone() })
     }
 
     /// Registers the files of the data directory as data sets.
@@ -132,20 +139,37 @@ impl Party {
         self.until_known(&["approve", &job, "--yes"]).await.map(|_| ())
     }
 
-    /// Why this node ended a job, in its own words: how its last attempt failed, else which of its rules said no. None
-    /// where it only stopped because others did.
-    pub(crate) async fn why(&self, job: &Digest) -> Option<String> {
-        let job = Value::String(job.to_string());
-        let of_job = |answer: &Value| answer["jobs"].as_array()?.iter().find(|one| one["job"] == job).cloned();
+    /// Why this node ended a job, in its own words: how its attempt failed, else which of its rules said no. None where it
+    /// only stopped because others did. It may still be at it when another node's failure is heard: it is asked until it
+    /// is done, for a while.
+    pub(crate) async fn why(&self, job: &JobView) -> Option<String> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        loop {
+            match self.settled(job).await {
+                Some(why) => return why,
+                None if Instant::now() > until => return None,
+                None => sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    /// As [`Party::why`], once this node is done with the job.
+    async fn settled(&self, job: &JobView) -> Option<Option<String>> {
+        let digest = Value::String(job.digest.to_string());
+        let of_job = |answer: &Value| answer["jobs"].as_array()?.iter().find(|one| one["job"] == digest).cloned();
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let status = self.call(&["status"]).await.ok()?;
-        let last = of_job(&status).and_then(|job| job["attempts"].as_array()?.last().cloned());
-        match last {
-            Some(attempt) if attempt["code"] == "stopped" => None,
-            Some(attempt) => text(&attempt["reason"]),
+        let status = of_job(&self.call(&["status"]).await.ok()?)?;
+        match status["attempts"].as_array()?.iter().find(|attempt| attempt["attempt"] == job.attempt) {
+            Some(attempt) if attempt["state"] == "under-way" => None,
+            Some(attempt) if attempt["code"] == "stopped" => Some(None),
+            Some(attempt) => Some(text(&attempt["reason"])),
+            None if job.state == State::Failed => None, // it has not begun yet
             None => {
                 let offer = of_job(&self.call(&["inbox"]).await.ok()?)?;
-                text(&offer["why"]).filter(|_| offer["standing"] == "refused")
+                match text(&offer["why"]) {
+                    None if offer["standing"] == "waiting" => None, // it has not decided yet
+                    why => Some(why.filter(|_| offer["standing"] == "refused")),
+                }
             }
         }
     }
@@ -180,7 +204,7 @@ impl Party {
 
     async fn call<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Value, Failure> {
         let args: Vec<&OsStr> = args.iter().map(AsRef::as_ref).chain([OsStr::new("--json")]).collect();
-        call(&self.node, &at(&self.home, &args)).await.map_err(|failure| failure.at(&self.name))
+        self.calls.call(&self.node, &at(&self.home, &args)).await.map_err(|failure| failure.at(&self.name))
     }
 }
 

@@ -2,18 +2,21 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cli::answer::Failure;
 use crate::cli::programs::Program;
-use crate::cli::text::plain;
+use crate::cli::text::plain_lines;
 
 /// How long a daemon may take to come up: a loaded machine at its worst.
 const UP_WITHIN: Duration = Duration::from_secs(60);
@@ -26,25 +29,66 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How many of its last lines tell why a daemon died.
 const LAST_LINES: usize = 5;
 
-/// Runs a command to its end and gives the JSON object it answers with.
-///
-/// # Errors
-/// The failure it tells, by its own exit code and message.
-pub(crate) async fn call<S: AsRef<OsStr>>(program: &Program, args: &[S]) -> Result<Value, Failure> {
-    let mut command = command(program, args);
-    let output = timeout(CALL_WITHIN, command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()).await;
-    let output = output
-        .map_err(|_| Failure::not_now(format!("{} did not answer in {CALL_WITHIN:?}", said(args))))?
-        .map_err(|error| Failure::not_now(format!("{} does not start: {error}", program.path.display())))?;
-    let answer: Option<Value> = serde_json::from_slice(&output.stdout).ok();
-    match (output.status.success(), answer) {
-        (true, Some(answer)) => Ok(answer),
-        (_, answer) => {
-            let told = answer.as_ref().and_then(|answer| answer["error"]["message"].as_str()).map(plain);
-            let stderr = || plain(String::from_utf8_lossy(&output.stderr).trim());
-            let reason = told.unwrap_or_else(stderr);
-            Err(Failure::from_exit(output.status.code(), format!("{}: {reason}", said(args))))
+/// Short calls under way. Dropped with its future, a call is killed; [`Calls::stop`] also awaits it, so that nothing
+/// writes any more when it returns.
+#[derive(Clone, Default)]
+pub(crate) struct Calls(Arc<Mutex<Vec<Arc<tokio::sync::Mutex<Child>>>>>);
+
+impl Calls {
+    /// Runs a command to its end and gives the JSON object it answers with.
+    ///
+    /// # Errors
+    /// The failure it tells, by its own exit code and message.
+    pub(crate) async fn call<S: AsRef<OsStr>>(&self, program: &Program, args: &[S]) -> Result<Value, Failure> {
+        let ended = timeout(CALL_WITHIN, self.run(program, args)).await;
+        let (status, stdout, stderr) = ended
+            .map_err(|_| Failure::not_now(format!("{} did not answer in {CALL_WITHIN:?}", said(args))))?
+            .map_err(|error| Failure::not_now(format!("{} does not start: {error}", program.path.display())))?;
+        let answer: Option<Value> = serde_json::from_slice(&stdout).ok();
+        match (status.success(), answer) {
+            (true, Some(answer)) => Ok(answer),
+            (_, answer) => {
+                let told = answer.as_ref().and_then(|answer| answer["error"]["message"].as_str()).map(plain_lines);
+                let stderr = || plain_lines(String::from_utf8_lossy(&stderr).trim());
+                let reason = told.unwrap_or_else(stderr);
+                Err(Failure::from_exit(status.code(), format!("{}: {reason}", said(args))))
+            }
         }
+    }
+
+    /// Ends the calls whose futures are gone, and waits until they are.
+    pub(crate) async fn stop(&self) {
+        let left = std::mem::take(&mut *self.under_way());
+        for child in left {
+            // kill awaits; it fails only for a process that is gone
+            let _ = child.lock().await.kill().await;
+        }
+    }
+
+    async fn run<S: AsRef<OsStr>>(&self, program: &Program, args: &[S]) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
+        let mut child = command(program, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let pipes = (child.stdout.take(), child.stderr.take());
+        let child = Arc::new(tokio::sync::Mutex::new(child));
+        self.under_way().push(child.clone());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let ended = {
+            let mut held = child.lock().await;
+            let (out, err) = (read(pipes.0, &mut stdout), read(pipes.1, &mut stderr));
+            tokio::try_join!(held.wait(), out, err)
+        };
+        self.under_way().retain(|one| !Arc::ptr_eq(one, &child));
+        Ok((ended?.0, stdout, stderr))
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, Vec<Arc<tokio::sync::Mutex<Child>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> io::Result<()> {
+    match pipe {
+        Some(mut pipe) => pipe.read_to_end(into).await.map(|_| ()),
+        None => Ok(()),
     }
 }
 
@@ -126,7 +170,7 @@ impl Daemon {
     /// The last lines of its log, without control characters.
     pub(crate) fn last(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
-        let log = plain(&String::from_utf8_lossy(&log));
+        let log = plain_lines(&String::from_utf8_lossy(&log));
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }
@@ -154,13 +198,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_gives_the_object_or_the_failure_it_tells() {
-        let good = call(&shell(), &["echo '{\"ok\":true,\"n\":3}'"]).await.unwrap();
+        let calls = Calls::default();
+        let good = calls.call(&shell(), &["echo '{\"ok\":true,\"n\":3}'"]).await.unwrap();
         assert_eq!(good["n"], 3);
         let told = "echo '{\"ok\":false,\"error\":{\"message\":\"no such data set\"}}'; exit 2";
-        let failure = call(&shell(), &[told]).await.unwrap_err();
+        let failure = calls.call(&shell(), &[told]).await.unwrap_err();
         assert!(matches!(&failure, Failure::Input(reason) if reason.ends_with("no such data set")), "{failure:?}");
-        let failure = call(&shell(), &["echo lost >&2; exit 9"]).await.unwrap_err();
+        let failure = calls.call(&shell(), &["echo lost >&2; exit 9"]).await.unwrap_err();
         assert!(matches!(&failure, Failure::NotNow(reason) if reason.ends_with("lost")), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_nobody_waits_for_is_gone_after_the_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let calls = Calls::default();
+        let args = ["echo $$ > \"$0.new\"; mv \"$0.new\" \"$0\"; exec sleep 600", file.to_str().unwrap()];
+        let program = shell();
+        tokio::select! {
+            ended = calls.call(&program, &args) => panic!("{ended:?}"),
+            () = async { while !file.exists() { sleep(LOOK_EVERY).await } } => {}
+        }
+        calls.stop().await;
+        let pid = std::fs::read_to_string(&file).unwrap();
+        assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists(), "the process is gone");
     }
 
     #[tokio::test]

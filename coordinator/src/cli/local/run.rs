@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use banyan_proto::canonical::Canonical;
 use banyan_proto::job::{Plan, Spec};
 use banyan_protocols::party::PartyId;
 
@@ -11,10 +12,10 @@ use super::outputs::{self, Output};
 use super::party::LogProof;
 use super::scene::{Play, Played, Scene, Way};
 use crate::cli::answer::Failure;
-use crate::cli::evidence::{self, Evidence};
+use crate::cli::evidence::{self, Evidence, Subject};
 use crate::cli::programs::Programs;
 use crate::cli::progress::Progress;
-use crate::cli::stop::asked_to_stop;
+use crate::cli::stop::{asked_to_stop, left_alone};
 use crate::cli::view::JobView;
 
 /// What is to be run, and where its results go.
@@ -61,13 +62,15 @@ pub(crate) struct Done {
 /// The failure of the party that stopped it, in its own words; nothing is left in `out` then.
 pub(crate) async fn run(order: &Order<'_>) -> Result<Done, Failure> {
     let begun = Instant::now();
-    outputs::clear(order.out, order.data.keys())?;
+    outputs::clear(order.out, order.data)?;
     let mut scene = Scene::new()?;
+    let interrupted = || Failure::not_now("interrupted: every process was stopped, nothing was released");
     let play =
         Play { programs: order.programs, spec: order.spec, data: order.data, way: order.way, progress: order.progress };
     let played = tokio::select! {
         played = scene.play(&play) => played,
-        () = asked_to_stop() => Err(Failure::not_now("interrupted: every process was stopped, nothing was released")),
+        () = asked_to_stop() => Err(interrupted()),
+        () = left_alone() => Err(interrupted()),
     };
     order.progress.step("stopping every process");
     scene.stop().await;
@@ -79,7 +82,8 @@ async fn finish(order: &Order<'_>, scene: &Scene, played: Played, begun: Instant
     order.progress.step("verifying commitments, receipts and logs");
     let held = outputs::read(&results)?;
     let keys = scene.parties().iter().map(|party| (party.name.clone(), party.key)).collect();
-    let evidence = evidence::check(&job.digest, &held, &keys)?;
+    let subject = Subject { job: job.digest, plan: order.plan.digest(), attempt: job.attempt };
+    let evidence = evidence::check(&subject, &held, &keys)?;
     let logs = scene.verify_logs(&evidence.receipts).await?;
     let outputs = outputs::publish(&held, order.out)?;
     Ok(Done { job, plan: order.plan.clone(), outputs, evidence, logs, setup, run, total: begun.elapsed() })

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use banyan_proto::job::{Spec, State};
 use banyan_protocols::party::PartyId;
 use banyan_protocols::sim::Net;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use futures::{StreamExt, TryFutureExt};
 
 use super::homes::Homes;
 use super::party::{LogProof, Party};
-use super::process::{Daemon, call};
+use super::process::{Calls, Daemon};
 use super::proxy::{Line, Proxy};
 use crate::cli::answer::Failure;
 use crate::cli::client::Client;
@@ -55,9 +55,10 @@ pub(crate) struct Play<'a> {
     pub(crate) progress: &'a Progress,
 }
 
-/// Everything that runs. Dropped, it is killed; [`Scene::strike`] also awaits it.
+/// Everything that runs. Dropped, it is killed; [`Scene::stop`] also awaits it.
 pub(crate) struct Scene {
     homes: Homes,
+    calls: Calls,
     daemons: Vec<Daemon>,
     proxies: Vec<Proxy>,
     parties: Vec<Party>,
@@ -83,7 +84,7 @@ impl Scene {
     /// [`Failure::NotNow`] where there is no room for its homes.
     pub(crate) fn new() -> Result<Self, Failure> {
         let (daemons, proxies, parties) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { homes: Homes::new()?, daemons, proxies, parties, begun: Instant::now() })
+        Ok(Self { homes: Homes::new()?, calls: Calls::default(), daemons, proxies, parties, begun: Instant::now() })
     }
 
     /// Sets everything up, runs the job and gives where its results are. May be dropped at any await: what was started by
@@ -106,6 +107,7 @@ impl Scene {
 
     /// Stops everything and waits until it is gone. The homes stay until the scene is dropped.
     pub(crate) async fn stop(&mut self) {
+        self.calls.stop().await;
         // nodes first: they say good-bye to the coordinator
         while let Some(daemon) = self.daemons.pop() {
             daemon.stop().await;
@@ -155,7 +157,7 @@ impl Scene {
         let make = |(name, data): (&PartyId, &PathBuf)| {
             let (name, data, home) = (name.clone(), data.clone(), this.homes.home(&format!("node-{name}")));
             async move {
-                let party = Party::init(&name, home, node, &data, play.way != Way::Relay).await?;
+                let party = Party::init(&name, home, node, &this.calls, &data, play.way != Way::Relay).await?;
                 party.scan().await?;
                 party.join(&this.invite(coordinator, name.as_str(), false).await?).await?;
                 Ok::<_, Failure>(party)
@@ -241,10 +243,6 @@ impl Scene {
                 admitted = Some(Instant::now());
             }
             if job.state == State::Released {
-                // the last party's figures may come a moment after its release
-                if job.parties.iter().any(|party| party.metrics.is_none()) {
-                    continue;
-                }
                 let (results, ready) = (self.results(&job), admitted.unwrap_or(self.begun));
                 return Ok(Played { job, results, setup: ready - self.begun, run: ready.elapsed() });
             }
@@ -263,12 +261,10 @@ impl Scene {
 
     /// Why a job ended without a result: the words of the nodes, else what the coordinator was told.
     async fn why(&self, job: &JobView) -> Failure {
-        let mut reasons = Vec::new();
-        for party in &self.parties {
-            if let Some(why) = party.why(&job.digest).await {
-                reasons.push(format!("{}: {why}", party.name));
-            }
-        }
+        let whys = join_all(self.parties.iter().map(|party| party.why(job))).await;
+        let reasons =
+            self.parties.iter().zip(whys).filter_map(|(party, why)| Some(format!("{}: {}", party.name, why?)));
+        let mut reasons: Vec<String> = reasons.collect();
         if reasons.is_empty() {
             reasons.push(job.reason.clone());
         }
@@ -288,7 +284,7 @@ impl Scene {
         if developer {
             args.push("--developer".as_ref());
         }
-        let answer = call(coordinator, &args).map_err(|failure| failure.at("the coordinator")).await?;
+        let answer = self.calls.call(coordinator, &args).map_err(|failure| failure.at("the coordinator")).await?;
         let token = answer["token"].as_str().map(str::to_owned);
         token.ok_or_else(|| Failure::not_now("`banyan invite` answered without a token"))
     }

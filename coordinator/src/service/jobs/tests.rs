@@ -89,7 +89,7 @@ fn one_failure_stops_the_others_and_a_retry_is_a_new_attempt() {
     assert_eq!(job.ended(&party("bank"), failed(1)), vec![(party("bureau"), Say::Stop)]);
     assert_eq!((job.state, &job.reason[..]), (State::Failed, "bank failed: input"));
     assert_eq!(job.reminder(&party("bureau"), 50), Some(Say::Stop));
-    assert_eq!(job.reminder(&party("bureau"), 70_000), None, "it gave up by itself");
+    assert_eq!(job.reminder(&party("bureau"), 80_000), None, "it gave up by itself");
     assert_eq!(job.retry(100), Ok(both(Say::Prepare)));
     assert_eq!((job.state, job.attempt, job.started_ms), (State::Approved, 2, Some(100)));
     assert!(job.ended(&party("bank"), failed(1)).is_empty(), "word of the old attempt");
@@ -110,18 +110,55 @@ fn what_a_person_stopped_is_asked_again() {
 #[test]
 fn time_runs_out_and_the_reason_names_who_is_missing() {
     let mut waiting = job();
-    assert!(waiting.expire(999_999, |_| false).is_empty());
+    assert!(waiting.expire(999_999, 0, |_| false).is_empty());
     waiting.verdict(&party("bank"), Answer::Admission(vec![1]), 5);
-    assert_eq!(waiting.expire(1_000_000, |name| name.as_str() == "bureau"), both(Say::Stop));
+    assert_eq!(waiting.expire(1_000_000, 0, |name| name.as_str() == "bureau"), both(Say::Stop));
     assert_eq!(
         waiting.reason,
         "the scenario is no longer valid (scenario.valid_until); missing: bank (admitted), bureau (has not answered, away)"
     );
     let mut late = admitted();
-    assert!(late.expire(20 + 60_000, |_| false).is_empty(), "the nodes speak first");
-    late.expire(20 + 60_000 + GRACE_MS, |_| false);
+    assert!(late.expire(20 + 60_000, 0, |_| false).is_empty(), "the nodes speak first");
+    late.expire(20 + 60_000 + GRACE_MS, 0, |_| false);
     assert_eq!(late.state, State::Expired);
     assert!(late.reason.starts_with("the deadline of 60 s passed (limits.deadline_s); missing: bank (admitted)"));
+}
+
+#[test]
+fn what_all_released_is_released_however_late_the_word_comes() {
+    let held = || {
+        let mut job = admitted();
+        for phase in [Phase::Prepared, Phase::Running, Phase::Held] {
+            job.phase(&party("bank"), 1, phase);
+            job.phase(&party("bureau"), 1, phase);
+        }
+        assert_eq!(job.state, State::Held);
+        job
+    };
+    let over = 20 + 60_000 + GRACE_MS;
+    let mut unheard = held();
+    let up_ms = over + 5;
+    assert!(unheard.expire(up_ms + RETURN_MS - 1, up_ms, |_| true).is_empty(), "it was away, not the parties");
+    assert_eq!(unheard.expire(up_ms + RETURN_MS, up_ms, |_| true), both(Say::Stop));
+
+    let mut stopped = held();
+    stopped.stop(&party("ada"), "").unwrap();
+    for mut job in [unheard, stopped.clone()] {
+        assert!(job.ended(&party("bank"), ok(1)).is_empty());
+        assert!(matches!(job.state, State::Expired | State::Stopped), "one of two");
+        assert!(job.ended(&party("bureau"), ok(1)).is_empty());
+        assert_eq!((job.state, &job.reason[..]), (State::Released, ""));
+    }
+    stopped.ended(&party("bank"), ok(1));
+    stopped.ended(&party("bureau"), failed(1));
+    assert_eq!(
+        (stopped.state, &stopped.reason[..]),
+        (State::Stopped, "stopped by ada"),
+        "one of them heard it in time"
+    );
+    assert_eq!(stopped.retry(100), Ok(both(Say::Offer)));
+    stopped.ended(&party("bureau"), ok(1));
+    assert_eq!(stopped.state, State::Proposed, "word of the old attempt");
 }
 
 /// What may happen to a job, in any order and from anyone.
@@ -150,7 +187,7 @@ fn word() -> impl Strategy<Value = Word> {
 
 proptest! {
     /// Whatever is said, in whatever order: nobody runs before all are prepared, nothing is released before all have
-    /// ended, and what is over moves by a retry only.
+    /// ended, and what is over moves by a retry or by the release of all only.
     #[test]
     fn no_order_of_words_gets_around_a_party(words in proptest::collection::vec(word(), 0..80)) {
         let names = ["bank", "bureau", "eve"].map(party);
@@ -165,7 +202,7 @@ proptest! {
                 Word::Ended(who, attempt, true) => job.ended(&names[who], ok(attempt)),
                 Word::Ended(who, attempt, false) => job.ended(&names[who], failed(attempt)),
                 Word::Stop => job.stop(&names[0], "").unwrap_or_default(),
-                Word::Expire(now_ms) => job.expire(now_ms, |_| false),
+                Word::Expire(now_ms) => job.expire(now_ms, 0, |_| false),
                 Word::Retry => job.retry(1).unwrap_or_default(),
             };
             let all = |phase| job.parties.iter().all(|party| party.phase >= phase);
@@ -174,9 +211,11 @@ proptest! {
                 prop_assert!(*what != Say::Run || all(Phase::Prepared) && whole);
                 prop_assert!(*what != Say::Prepare || job.parties.iter().all(|party| !party.admission.is_empty()));
             }
-            prop_assert!(job.state != State::Released || all(Phase::Ended) && whole);
+            let ended = job.parties.iter().all(|party| party.phase == Phase::Ended);
+            prop_assert!(job.state != State::Released || ended);
             if before.state.is_over() && !matches!(word, Word::Retry) {
-                prop_assert_eq!(job.state, before.state);
+                let late = matches!(before.state, State::Stopped | State::Expired) && ended;
+                prop_assert_eq!(job.state, if late { State::Released } else { before.state });
                 prop_assert!(said.is_empty());
             }
             prop_assert!(!job.state.is_over() || job.state == State::Released || !job.reason.is_empty());

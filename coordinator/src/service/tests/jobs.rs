@@ -180,16 +180,21 @@ async fn a_deadline_passes_and_the_reason_names_who_is_missing() {
     );
     assert!(!end.parties[1].online);
     assert_eq!(bank.stopped().await.reason, end.reason);
+}
 
-    let spec = spec_valid("past", 60, Timestamp::now() + 2.seconds());
-    ada.propose(&spec).await.unwrap();
-    let end = ada.until(&spec.digest(), State::Expired).await;
+#[tokio::test]
+async fn a_scenario_that_ends_ends_its_offers() {
+    let house = House::open().await;
+    let (_bank, _bureau, mut ada) = house.with_parties().await;
+    let past = spec_valid("past", 60, Timestamp::now() + 10.seconds());
+    ada.propose(&past).await.unwrap();
+    let end = ada.until(&past.digest(), State::Expired).await;
     assert!(
         end.reason.starts_with("the scenario is no longer valid (scenario.valid_until); missing: "),
         "{}",
         end.reason
     );
-    let refused = ada.propose(&spec).await.unwrap_err();
+    let refused = ada.propose(&past).await.unwrap_err();
     assert!(refused.message().starts_with("scenario.valid_until: ") && refused.message().contains(" is past"));
 }
 
