@@ -1,4 +1,4 @@
-//! The coordinator's home: which file is where, its key, and the lock that keeps a second daemon out.
+//! A home: which file is where, its key, and, of a coordinator, the lock that keeps a second daemon out.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The largest key file in bytes: an Ed25519 key in PEM has about 120.
 const KEY_FILE_MAX: u64 = 4096;
 
-/// The directory of one coordinator.
+/// The directory of one coordinator, or of one developer or authority: a key, and what belongs to it.
 #[derive(Clone, Debug)]
 pub struct Home(PathBuf);
 
@@ -33,7 +33,7 @@ pub enum HomeError {
         file: PathBuf,
     },
     /// The file holds no key. It is never quoted.
-    #[error("{}: {error}; put the key back from a backup of the home, nodes have pinned it", .file.display())]
+    #[error("{}: {error}; put the key back from a backup of the home, others know it", .file.display())]
     NoKey {
         /// The file.
         file: PathBuf,
@@ -61,6 +61,11 @@ impl Home {
         Ok(Self(path.to_owned()))
     }
 
+    /// The home at `path` as it is; nothing is made.
+    pub(crate) fn existing(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// `coordinator.toml`.
     pub fn config(&self) -> PathBuf {
         self.0.join("coordinator.toml")
@@ -69,6 +74,11 @@ impl Home {
     /// The database.
     pub fn state(&self) -> PathBuf {
         self.0.join("state.sqlite")
+    }
+
+    /// What a developer or an authority knows besides its key.
+    pub(crate) fn developer(&self) -> PathBuf {
+        self.0.join("developer.toml")
     }
 
     /// The private key, for its owner only.
@@ -86,7 +96,15 @@ impl Home {
         self.0.join("admin.addr")
     }
 
-    /// The coordinator's key, made at the first call and never again.
+    /// The key that is there.
+    ///
+    /// # Errors
+    /// [`HomeError`] where the file cannot be read, or holds none.
+    pub(crate) fn key(&self) -> Result<Identity, HomeError> {
+        read_key(&self.identity_file())
+    }
+
+    /// The key, made at the first call and never again.
     ///
     /// # Errors
     /// [`HomeError`] where it cannot be made, or the file holds none.
@@ -100,7 +118,7 @@ impl Home {
                 made => made.map_err(|error| HomeError::File { file: file.clone(), error })?,
             }
         }
-        read_key(&file)
+        self.key()
     }
 
     /// Writes a small file whole, such as a bound address.

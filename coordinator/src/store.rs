@@ -3,7 +3,7 @@
 //! The daemon and `banyan invite` open it at once: write-ahead log, every commit synchronised to the disk before it is
 //! acknowledged. Calls are short and block. Nothing in it decrypts anything: of invitations it holds digests only.
 
-mod jobs;
+pub(crate) mod jobs;
 mod roster;
 mod schema;
 

@@ -45,6 +45,8 @@ pub enum InviteRole {
     Node,
     /// A developer's command line: proposes and follows jobs.
     Developer,
+    /// The authority's command line: sees every job, reviews scenarios, stops jobs, and proposes none.
+    Authority,
 }
 
 impl InviteRole {
@@ -53,12 +55,13 @@ impl InviteRole {
         match self {
             Self::Node => "node",
             Self::Developer => "developer",
+            Self::Authority => "authority",
         }
     }
 
     /// The role of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Node, Self::Developer].into_iter().find(|role| role.name() == name)
+        [Self::Node, Self::Developer, Self::Authority].into_iter().find(|role| role.name() == name)
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_proto::canonical::{Canonical, Digest};
-use banyan_proto::identity::{Identity, PublicKey};
+use banyan_proto::grant::Approval;
+use banyan_proto::identity::{Identity, PublicKey, Signed};
 use banyan_proto::job::Spec;
 use banyan_proto::pinned::{Pins, SERVER_NAME, client_config};
 use banyan_proto::wire::coordinator_client::CoordinatorClient;
@@ -126,6 +127,22 @@ impl Client {
     /// As [`Client::join`].
     pub(crate) async fn job(&mut self, job: &Digest) -> Result<JobView, Failure> {
         let reply = timely(self.calls.job(request(job))).await;
+        reply.map_err(|status| self.said(&status))?.into_inner().try_into()
+    }
+
+    /// Gives a review of a job's scenario.
+    ///
+    /// # Errors
+    /// As [`Client::join`].
+    pub(crate) async fn review(
+        &mut self,
+        job: &Digest,
+        review: &Signed<Approval>,
+        reason: &str,
+    ) -> Result<JobView, Failure> {
+        let (job, approval) = (job.0.to_vec().into(), review.to_bytes().into());
+        let request = wire::ReviewRequest { job, approval, reason: reason.to_owned() };
+        let reply = timely(self.calls.review(request)).await;
         reply.map_err(|status| self.said(&status))?.into_inner().try_into()
     }
 

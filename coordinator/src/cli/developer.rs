@@ -1,8 +1,8 @@
-//! A developer's home: one key, and the coordinator it was invited to.
+//! Who calls the coordinator: a developer or an authority from a home of its own, with one key and the coordinator it was
+//! invited to; or the operator, from the coordinator's home.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use banyan_proto::identity::{Identity, PublicKey};
@@ -11,16 +11,15 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Failure;
+use super::serve::failure;
+use crate::home::{Home, HomeError};
+use crate::service::{Handle, OPERATOR};
 
-/// The file with what [`Developer`] knows besides its key.
-const CONFIG: &str = "developer.toml";
-/// The file with the key.
-const KEY: &str = "keys/identity.pem";
-
-/// Where a developer's key lives.
+/// Where the caller's key lives.
 #[derive(Args, Clone)]
 pub(crate) struct HomeArg {
-    /// The developer's home, with its key [default: $BANYAN_DEV_HOME or ~/.banyan-dev]
+    /// The developer's home, with its key; or the coordinator's, to act as the operator [default: $BANYAN_DEV_HOME or
+    /// ~/.banyan-dev]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
 }
@@ -48,7 +47,7 @@ pub(crate) fn default_home(given: Option<&Path>, variable: &str, below: &str) ->
         .ok_or_else(|| Failure::input(format!("no home: give --home DIR, or set {variable}")))
 }
 
-/// A developer who joined a coordinator.
+/// Somebody whom the coordinator knows.
 pub(crate) struct Developer {
     /// Its key.
     pub(crate) identity: Identity,
@@ -77,22 +76,38 @@ pub(crate) struct CoordinatorConfig {
 }
 
 impl Developer {
-    /// The developer of an existing home.
+    /// Whose home it is: of who joined, or of the coordinator itself.
     ///
     /// # Errors
-    /// [`Failure::Input`] names the file that is missing or wrong, and the remedy.
+    /// [`Failure`] names the file that is missing or wrong, and the remedy.
     pub(crate) fn open(home: &Path) -> Result<Self, Failure> {
-        let config = home.join(CONFIG);
-        let text = fs::read_to_string(&config).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Failure::input(format!(
-                "{} is no developer's home yet: ask the operator for an invite (`banyan invite NAME --developer`) and \
-                 run `banyan join TOKEN`",
-                home.display()
-            )),
-            _ => Failure::input(format!("{}: cannot be read: {error}", config.display())),
-        })?;
-        let wrong = |error: toml::de::Error| Failure::input(format!("{}: {}", config.display(), error.message()));
-        Ok(Self { identity: identity(home)?, config: toml::from_str(&text).map_err(wrong)? })
+        let there = Home::existing(home);
+        let config = match Self::joined(home)? {
+            Some(config) => config,
+            None if there.state().is_file() => operator(home)?,
+            None => {
+                return Err(Failure::input(format!(
+                    "{} is no developer's home yet: ask the operator for an invite (`banyan invite NAME --developer`) and \
+                     run `banyan join TOKEN`",
+                    home.display()
+                )));
+            }
+        };
+        Ok(Self { identity: there.key().map_err(unusable)?, config })
+    }
+
+    /// What was joined from a home; none where nothing was.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] names the file that cannot be read.
+    pub(crate) fn joined(home: &Path) -> Result<Option<DeveloperConfig>, Failure> {
+        let file = Home::existing(home).developer();
+        let wrong = |reason: &dyn std::fmt::Display| Failure::input(format!("{}: {reason}", file.display()));
+        match fs::read_to_string(&file) {
+            Ok(text) => toml::from_str(&text).map(Some).map_err(|error: toml::de::Error| wrong(&error.message())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(wrong(&format!("cannot be read: {error}"))),
+        }
     }
 
     /// Keeps which coordinator was joined.
@@ -101,9 +116,8 @@ impl Developer {
     /// [`Failure::NotNow`] where the file cannot be written.
     pub(crate) fn save(home: &Path, config: &DeveloperConfig) -> Result<(), Failure> {
         let text = toml::to_string(config).map_err(Failure::not_now)?;
-        let (path, new) = (home.join(CONFIG), home.join("developer.toml.new"));
-        let saved = write_private(&new, text.as_bytes()).and_then(|()| fs::rename(&new, &path));
-        saved.map_err(|error| Failure::not_now(format!("{}: cannot be written: {error}", path.display())))
+        let home = Home::existing(home);
+        home.write(&home.developer(), &text).map_err(Failure::not_now)
     }
 
     /// The key of a home, made where there is none.
@@ -111,34 +125,26 @@ impl Developer {
     /// # Errors
     /// [`Failure`] names the file that cannot be read or written.
     pub(crate) fn key(home: &Path) -> Result<Identity, Failure> {
-        let path = home.join(KEY);
-        if path.exists() {
-            return identity(home);
-        }
-        let key = Identity::generate().map_err(Failure::not_now)?;
-        let made = private_dir(&home.join("keys")).and_then(|()| write_private(&path, key.to_pem().as_bytes()));
-        made.map_err(|error| Failure::not_now(format!("{}: cannot be written: {error}", path.display())))?;
-        Ok(key)
+        Home::open(home).and_then(|home| home.identity()).map_err(unusable)
     }
 }
 
-/// Makes a directory that only its owner enters, and those above it.
-///
-/// # Errors
-/// The error of the file system.
-pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+/// The operator, at the coordinator's own machine.
+fn operator(home: &Path) -> Result<DeveloperConfig, Failure> {
+    let handle = Handle::open(home).map_err(failure)?;
+    let name = PartyId::new(OPERATOR).map_err(Failure::not_now)?;
+    // where it is bound, if it runs: its url may lead around a firewall
+    let bound = fs::read_to_string(Home::existing(home).listen_addr()).ok();
+    let url = match bound {
+        Some(bound) => bound.trim().to_owned(),
+        None => handle.url().map_err(failure)?.to_string(),
+    };
+    Ok(DeveloperConfig { name, coordinator: CoordinatorConfig { url, key: handle.key() } })
 }
 
-fn identity(home: &Path) -> Result<Identity, Failure> {
-    let path = home.join(KEY);
-    let wrong = |reason: &dyn std::fmt::Display| Failure::input(format!("{}: {reason}", path.display()));
-    let pem = fs::read_to_string(&path).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
-    Identity::from_pem(&pem).map_err(|error| wrong(&error))
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+fn unusable(error: HomeError) -> Failure {
+    match error {
+        HomeError::Open { .. } | HomeError::NoKey { .. } => Failure::input(error),
+        HomeError::File { .. } | HomeError::Taken(_) => Failure::not_now(error),
+    }
 }

@@ -1,4 +1,4 @@
-//! `banyan invite`: one line that lets one node or one developer in, once.
+//! `banyan invite`: one line that lets one node, one developer or one authority in, once.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::service::Handle;
 #[command(after_help = "Examples:
   banyan invite bank                   # for a node: banyan-node join …
   banyan invite li-lei --developer     # for a developer: banyan join …
+  banyan invite data-bureau --authority
   banyan invite bank --hours 1
 
 The line holds the coordinator's address and key and a secret that works once. Send it like a password, to the one who \
@@ -27,6 +28,9 @@ pub(crate) struct InviteArgs {
     /// For a developer's command line, not for a node
     #[arg(long)]
     developer: bool,
+    /// For an authority: it sees every job, reviews scenarios, and stops jobs
+    #[arg(long, conflicts_with = "developer")]
+    authority: bool,
     /// How long it may wait before it is used
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u64).range(1..=720))]
     hours: u64,
@@ -41,11 +45,15 @@ fn party(text: &str) -> Result<PartyId, String> {
 /// Runs the command.
 pub(crate) fn run(args: InviteArgs) -> Result<Answer, Failure> {
     let handle = Handle::open(&args.home.path()?).map_err(failure)?;
-    let role = if args.developer { InviteRole::Developer } else { InviteRole::Node };
+    let role = match (args.developer, args.authority) {
+        (true, _) => InviteRole::Developer,
+        (_, true) => InviteRole::Authority,
+        _ => InviteRole::Node,
+    };
     let valid_for = Duration::from_secs(args.hours * 3600);
     let invite = handle.invite(args.name, role, valid_for).map_err(failure)?;
     let token = invite.to_token();
-    let program = if args.developer { "banyan" } else { "banyan-node" };
+    let program = if role == InviteRole::Node { "banyan-node" } else { "banyan" };
     let text = format!(
         "{}\n\nfor {} ({}), once, within {} hours:\n  {program} join TOKEN\nthe coordinator's key: {}",
         token.as_str(),

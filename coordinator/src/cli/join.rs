@@ -1,4 +1,4 @@
-//! `banyan join`: makes this user a developer at a coordinator, with one line that the operator handed out.
+//! `banyan join`: makes this user a developer or an authority at a coordinator, with one line that the operator handed out.
 
 use std::io::Read;
 use std::path::Path;
@@ -20,7 +20,7 @@ const LINE_MAX: u64 = 4096;
   banyan join banyan-invite:eyJ1cmwiOi…
   pass show banyan-invite | banyan join -      (keeps the secret out of the process list)
 
-The operator makes the line with `banyan invite NAME --developer`. It works once.")]
+The operator makes the line with `banyan invite NAME --developer`, or --authority. It works once.")]
 pub(crate) struct JoinArgs {
     /// The invite, as the operator gave it; - reads it from stdin
     token: String,
@@ -33,16 +33,24 @@ pub(crate) async fn run(args: JoinArgs) -> Result<Answer, Failure> {
     join(&read(&args.token)?, &args.home.path()?).await
 }
 
-/// Redeems an invite into a developer's home.
+/// Redeems an invite into a home of its own.
 ///
 /// # Errors
 /// [`Failure`] names what is wrong with the invite, or what the coordinator said.
 pub(crate) async fn join(invite: &Invite, home: &Path) -> Result<Answer, Failure> {
-    if invite.role != InviteRole::Developer {
+    if invite.role == InviteRole::Node {
         return Err(Failure::input(format!(
             "this invite is for a node called {}: use it with `banyan-node join`; for a developer, ask for \
              `banyan invite NAME --developer`",
             invite.name
+        )));
+    }
+    if let Some(there) = Developer::joined(home)?.filter(|there| there.coordinator.key != invite.key) {
+        return Err(Failure::input(format!(
+            "{} is the home of {} at another coordinator, {}: give --home another directory",
+            home.display(),
+            there.name,
+            there.coordinator.url
         )));
     }
     let identity = Developer::key(home)?;
@@ -52,11 +60,23 @@ pub(crate) async fn join(invite: &Invite, home: &Path) -> Result<Answer, Failure
     let config = DeveloperConfig { name: invite.name.clone(), coordinator };
     Developer::save(home, &config)?;
     let fingerprint = identity.public().fingerprint();
+    let (role, key) = (invite.role.name(), identity.public());
+    let next = match invite.role {
+        InviteRole::Authority => {
+            "banyan job list; nodes that require your review have your whole key in their configuration"
+        }
+        _ => "banyan job check --example > job.toml",
+    };
     let text = format!(
-        "joined {} as developer {}\nyour key: {fingerprint}\nnext: banyan job check --example > job.toml",
+        "joined {} as {role} {}\nyour key: {fingerprint}\n          {key}\nnext: {next}",
         invite.url, invite.name
     );
-    Ok(Answer::yes(text, json!({ "name": invite.name, "url": invite.url.to_string(), "fingerprint": fingerprint })))
+    Ok(Answer::yes(
+        text,
+        json!({
+            "name": invite.name, "role": role, "url": invite.url.to_string(), "key": key, "fingerprint": fingerprint,
+        }),
+    ))
 }
 
 fn read(token: &str) -> Result<Invite, Failure> {

@@ -14,6 +14,7 @@ mod local;
 mod oracle;
 mod programs;
 mod progress;
+mod prompt;
 mod serve;
 mod stop;
 mod text;
@@ -63,7 +64,7 @@ struct Cli {
 enum Command {
     /// Run the coordinator until it is told to stop
     Serve(serve::ServeArgs),
-    /// Make a line that lets one node or one developer in, once
+    /// Make a line that lets one node, developer or authority in, once
     Invite(invite::InviteArgs),
     /// Write, propose and follow jobs
     #[command(subcommand)]
@@ -72,7 +73,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run a job on this machine, with real processes, keys, approvals and logs
     Local(local::LocalArgs),
-    /// Become a developer at a coordinator, with an invite
+    /// Become a developer or an authority at a coordinator, with an invite
     Join(join::JoinArgs),
     /// Measure what a job costs on this machine
     #[command(subcommand)]

@@ -76,7 +76,13 @@ pub(crate) async fn run(args: ServeArgs, as_json: bool) -> Result<Answer, Failur
 /// What stands in the way, sorted by what the operator does next.
 pub(crate) fn failure(error: Error) -> Failure {
     match error {
-        Error::Config(_) | Error::Admin(_) | Error::Url(_) | Error::TooLong => Failure::input(error),
+        Error::Config(_)
+        | Error::Admin(_)
+        | Error::Url(_)
+        | Error::TooLong
+        | Error::NoHome(_)
+        | Error::Operator
+        | Error::NotStarted => Failure::input(error),
         _ => Failure::not_now(error),
     }
 }

@@ -3,7 +3,7 @@
 
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::evidence::RunMetrics;
-use banyan_proto::grant::Admission;
+use banyan_proto::grant::{Admission, Approval};
 use banyan_proto::identity::Signed;
 use banyan_proto::job::{Spec, State, When};
 use banyan_proto::{audit::Checkpoint, wire};
@@ -29,6 +29,8 @@ pub(crate) struct JobView {
     pub(crate) reason: String,
     /// Every party.
     pub(crate) parties: Vec<PartyView>,
+    /// The reviews of its scenario that can be read; none in a list.
+    pub(crate) reviews: Vec<Signed<Approval>>,
     /// When it was proposed.
     pub(crate) proposed: When,
     /// When it last changed.
@@ -103,6 +105,7 @@ impl TryFrom<wire::JobReply> for JobView {
             attempt: reply.attempt,
             reason: plain(&reply.reason),
             parties: reply.parties.into_iter().map(PartyView::try_from).collect::<Result<_, _>>()?,
+            reviews: reply.reviews.iter().filter_map(|review| Signed::from_bytes(review).ok()).collect(),
             proposed: time(reply.proposed_ms)?,
             changed: time(reply.changed_ms)?,
         })

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use banyan_proto::canonical::{Canonical, Digest};
+use banyan_proto::canonical::Canonical;
 use banyan_proto::grant::{Approval, Reviewer};
-use banyan_proto::identity::Signed;
+use banyan_proto::identity::{PublicKey, Signed};
 use banyan_proto::invite::{InviteRole, InviteSecret};
 use banyan_proto::job::{PartySpec, Plan, Spec, SpecError, State};
+use banyan_proto::names::ADDRESS_MAX;
 use banyan_proto::wire::coordinator_server::Coordinator;
 use banyan_proto::wire::{self, JobReply, Report, StepFrame};
 use banyan_protocols::CATALOGUE;
@@ -18,22 +19,25 @@ use super::attend::{self, Instructions, digest, url, version};
 use super::desk::{Desk, Who, broken, introduction, now_ms, remark};
 use super::door::Caller;
 use super::jobs::{Job, Party, Phase};
-use super::limits::{ANSWER_MAX, EVIDENCE_MAX, LISTED_MAX, MEMBERS_MAX, WATCHES_MAX};
+use super::limits::{ANSWER_MAX, EVIDENCE_MAX, LISTED_MAX, MEMBERS_MAX, WATCHES_MAX, WATCHES_PER_CALLER_MAX};
+use super::places::Places;
 use super::relay::{self, Frames};
 use super::watch::{Changes, watch};
 use crate::roster::{Joining, Member};
+use crate::store::jobs::{NoReview, REVIEWS_MAX, Review};
 
 /// The service as tonic calls it.
 pub(crate) struct Calls {
     desk: Arc<Desk>,
     watches: Arc<Semaphore>,
+    watchers: Arc<Places<PartyId>>,
 }
 
 type Reply<T> = Result<Response<T>, Status>;
 
 impl Calls {
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk, watches: Arc::new(Semaphore::new(WATCHES_MAX)) }
+        Self { desk, watches: Arc::new(Semaphore::new(WATCHES_MAX)), watchers: Arc::default() }
     }
 
     fn who<T>(&self, request: &Request<T>) -> Result<Who, Status> {
@@ -75,7 +79,9 @@ impl Coordinator for Calls {
         tracing::info!(name = %member.name, role = member.role.name(), key = %member.key.fingerprint(), "joined");
         caller.is_known();
         desk.introduce(&member);
-        Ok(Response::new(wire::JoinReply { roster: roster(desk, false)? }))
+        let mut nodes = roster(desk, false)?;
+        nodes.retain(|one| one.role == InviteRole::Node.name());
+        Ok(Response::new(wire::JoinReply { roster: nodes }))
     }
 
     async fn attend(&self, request: Request<Streaming<Report>>) -> Reply<Instructions> {
@@ -89,8 +95,12 @@ impl Coordinator for Calls {
     }
 
     async fn propose(&self, request: Request<wire::ProposeRequest>) -> Reply<JobReply> {
-        let Who::Member(member) = self.who(&request)? else {
-            return Err(Status::permission_denied("the operator proposes no jobs: join as a developer"));
+        let member = match self.who(&request)? {
+            Who::Member(member) if member.role != InviteRole::Authority => member,
+            who => {
+                let name = who.name();
+                return Err(Status::permission_denied(format!("{name} proposes no jobs: join as a developer")));
+            }
         };
         propose(&self.desk, &member, &request.into_inner().spec).map(Response::new)
     }
@@ -102,10 +112,8 @@ impl Coordinator for Calls {
     }
 
     async fn jobs(&self, request: Request<wire::JobsRequest>) -> Reply<wire::JobsReply> {
-        let name = match self.who(&request)? {
-            Who::Operator => None,
-            Who::Member(member) => Some(member.name),
-        };
+        let who = self.who(&request)?;
+        let name = (!who.sees_all()).then(|| who.name());
         let mut room = ANSWER_MAX;
         let listed = self.desk.store.jobs_seen_by(name.as_ref()).map_err(broken)?;
         let all = listed.len();
@@ -121,9 +129,11 @@ impl Coordinator for Calls {
     async fn watch(&self, request: Request<wire::JobRequest>) -> Reply<Changes> {
         let who = self.who(&request)?;
         let job = self.desk.job(&who, &digest(&request.into_inner().job)?)?;
-        let permit = self.watches.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| Status::resource_exhausted("too many watches: use `banyan job status`"))?;
-        Ok(Response::new(watch(self.desk.clone(), job.id, permit)))
+        let many =
+            |whose: &str| Status::resource_exhausted(format!("too many watches {whose}: use `banyan job status`"));
+        let place = self.watchers.take(who.name(), WATCHES_PER_CALLER_MAX).ok_or_else(|| many("of yours"))?;
+        let permit = self.watches.clone().try_acquire_owned().map_err(|_| many("here"))?;
+        Ok(Response::new(watch(self.desk.clone(), job.id, (place, permit))))
     }
 
     async fn cancel(&self, request: Request<wire::CancelRequest>) -> Reply<JobReply> {
@@ -148,9 +158,10 @@ impl Coordinator for Calls {
     }
 
     async fn review(&self, request: Request<wire::ReviewRequest>) -> Reply<JobReply> {
-        self.who(&request)?;
+        let (who, key) = (self.who(&request)?, caller(&request)?.key);
         let request = request.into_inner();
-        review(&self.desk, &digest(&request.job)?, &request.approval).map(Response::new)
+        let job = self.desk.job(&who, &digest(&request.job)?)?;
+        review(&self.desk, &key, &job, &request).map(Response::new)
     }
 }
 
@@ -185,7 +196,7 @@ fn propose(desk: &Desk, member: &Member, bytes: &[u8]) -> Result<JobReply, Statu
     }
     let job = new_job(&spec, &plan, member.name.clone());
     if !desk.create(&job, bytes).map_err(broken)? {
-        return Err(Status::resource_exhausted("too many jobs are open here: cancel some, or wait for them"));
+        return Err(full());
     }
     tracing::info!(job = %job.id.short(), proposer = %job.proposer, "proposed");
     Ok(desk.reply(&job, bytes.to_vec()))
@@ -198,6 +209,10 @@ fn again(desk: &Desk, member: &Member, there: &Job) -> Result<JobReply, Status> 
             there.proposer
         )));
     }
+    let tries_again = matches!(there.state, State::Failed | State::Stopped | State::Expired);
+    if tries_again && !desk.store.has_room(&there.proposer).map_err(broken)? {
+        return Err(full());
+    }
     let retried = desk.act(&there.id, |job| match job.state {
         State::Failed | State::Stopped | State::Expired => job.retry(now_ms()),
         _ => Ok(Vec::new()),
@@ -207,6 +222,12 @@ fn again(desk: &Desk, member: &Member, there: &Job) -> Result<JobReply, Status> 
         Some(Err(error)) => Err(Status::failed_precondition(error.to_string())),
         None => Err(Status::not_found("the job is gone")),
     }
+}
+
+fn full() -> Status {
+    Status::resource_exhausted(
+        "too many jobs of this proposer, or of all, are open here: cancel some, or wait for them",
+    )
 }
 
 fn new_job(spec: &Spec, plan: &Plan, proposer: PartyId) -> Job {
@@ -238,14 +259,14 @@ fn new_job(spec: &Spec, plan: &Plan, proposer: PartyId) -> Job {
 }
 
 /// Keeps a review and shows it to the parties. Whether its key counts is each node's own question.
-fn review(desk: &Desk, id: &Digest, bytes: &[u8]) -> Result<JobReply, Status> {
+fn review(desk: &Desk, caller: &PublicKey, job: &Job, request: &wire::ReviewRequest) -> Result<JobReply, Status> {
     let wrong = |error: &dyn std::fmt::Display| Status::invalid_argument(format!("approval: {error}"));
+    let bytes = &request.approval;
     if bytes.len() > EVIDENCE_MAX {
         return Err(wrong(&format!("more than {EVIDENCE_MAX} bytes")));
     }
     let signed = Signed::<Approval>::from_bytes(bytes).map_err(|error| wrong(&error))?;
-    let approval = signed.verify(&signed.signer()).map_err(|error| wrong(&error))?;
-    let job = desk.store.job(id).map_err(broken)?.ok_or_else(|| Status::not_found(format!("no job {}", id.short())))?;
+    let approval = signed.verify(caller).map_err(|error| wrong(&error))?;
     if approval.scenario != job.scenario {
         return Err(wrong(&"it is of another scenario than the job's"));
     }
@@ -254,21 +275,28 @@ fn review(desk: &Desk, id: &Digest, bytes: &[u8]) -> Result<JobReply, Status> {
         Reviewer::Authority => ("authority", 1),
         Reviewer::Source => return Err(wrong(&"a source approves at its own node: `banyan-node approve`")),
     };
-    let kept = desk.store.put_review(id, reviewer, position, &signed.signer(), bytes).map_err(broken)?;
-    kept.map_err(|other| {
-        Status::already_exists(format!("the {reviewer}'s review was given already, by {}", other.fingerprint()))
+    let approved = approval.approved;
+    let review = Review { scenario: &job.scenario, reviewer, position, key: caller, approved, approval: bytes };
+    desk.store.put_review(&review).map_err(broken)?.map_err(|no| match no {
+        NoReview::Denied => Status::failed_precondition(format!(
+            "this key said no as the {reviewer}, and a no stands: ask for a changed scenario"
+        )),
+        NoReview::Full => Status::resource_exhausted(format!(
+            "{REVIEWS_MAX} keys have reviewed this scenario as the {reviewer}, as many as may"
+        )),
     })?;
-    tracing::info!(job = %id.short(), reviewer, approved = approval.approved, "reviewed");
-    if job.state == State::Proposed {
-        desk.offer_again(&job);
+    tracing::info!(job = %job.id.short(), reviewer, approved, reason = remark(&request.reason), "reviewed");
+    for offered in desk.store.offers_under(&job.scenario).map_err(broken)? {
+        desk.offer_again(&offered);
     }
-    desk.reply_whole(&job)
+    desk.reply_whole(job)
 }
 
 fn roster(desk: &Desk, with_catalogues: bool) -> Result<Vec<wire::Introduction>, Status> {
     let online = desk.online();
     let members = desk.store.members().map_err(broken)?;
-    let mut room = ANSWER_MAX;
+    // names, keys and addresses of all; then as many catalogues as fit
+    let mut room = ANSWER_MAX.saturating_sub(members.len() * INTRODUCTION_MAX);
     let parties = members.iter().map(|member| {
         let left = room.checked_sub(member.catalogue.len()).filter(|_| with_catalogues);
         room = left.unwrap_or(room);
@@ -276,6 +304,12 @@ fn roster(desk: &Desk, with_catalogues: bool) -> Result<Vec<wire::Introduction>,
     });
     Ok(parties.collect())
 }
+
+/// Bytes of an introduction without its catalogue: a name, a key, an address, a role, and their tags.
+const INTRODUCTION_MAX: usize = 32 + 32 + ADDRESS_MAX + 16 + 32;
+
+/// The roster fits one message, however many members there are.
+const _: () = assert!(MEMBERS_MAX * INTRODUCTION_MAX < wire::MESSAGE_MAX && ANSWER_MAX < wire::MESSAGE_MAX);
 
 /// About how many bytes it takes on the wire.
 fn weight(reply: &JobReply) -> usize {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
 
+use super::OPERATOR;
 use super::jobs::{Job, Say};
 use super::limits::{INSTRUCTIONS_MAX, PROGRESS_MAX, REMARK_MAX};
 use super::relay::Relays;
@@ -81,16 +82,21 @@ impl Who {
     /// Under which name it acts.
     pub(crate) fn name(&self) -> PartyId {
         match self {
-            Self::Operator => PartyId::new("operator").expect("a party name"),
+            Self::Operator => PartyId::new(OPERATOR).expect("a party name"),
             Self::Member(member) => member.name.clone(),
         }
     }
 
-    /// Whether it may know of a job: its proposer, its parties, and the operator.
+    /// Whether it may know of a job: its proposer, its parties, and who sees all.
     pub(crate) fn sees(&self, job: &Job) -> bool {
+        self.sees_all() || job.proposer == self.name() || job.party(&self.name()).is_some()
+    }
+
+    /// Whether it may know of every job: the operator, and the authority that supervises it.
+    pub(crate) fn sees_all(&self) -> bool {
         match self {
             Self::Operator => true,
-            Self::Member(member) => job.proposer == member.name || job.party(&member.name).is_some(),
+            Self::Member(member) => member.role == InviteRole::Authority,
         }
     }
 }
@@ -259,13 +265,15 @@ impl Desk {
             parties: parties.collect(),
             proposed_ms: job.proposed_ms,
             changed_ms: job.changed_ms,
+            reviews: Vec::new(),
         }
     }
 
-    /// A job with its spec, as it is told to people.
+    /// A job with its spec and its scenario's reviews, as it is told to people.
     pub(crate) fn reply_whole(&self, job: &Job) -> Result<wire::JobReply, Status> {
         let spec = self.store.spec(&job.id).map_err(broken)?.unwrap_or_default();
-        Ok(self.reply(job, spec))
+        let reviews = self.store.reviews(&job.scenario).map_err(broken)?.into_iter().map(Bytes::from).collect();
+        Ok(wire::JobReply { reviews, ..self.reply(job, spec) })
     }
 
     /// What a party that came back has to hear of a job.
@@ -306,7 +314,7 @@ impl Desk {
                     tracing::error!(job = %job.id.short(), "the kept spec was changed: it is not offered");
                     return Ok(None);
                 }
-                let reviews = self.store.reviews(&job.id)?.into_iter().map(Bytes::from).collect();
+                let reviews = self.store.reviews(&job.scenario)?.into_iter().map(Bytes::from).collect();
                 instruction::Body::Offer(wire::Offer { job: id, spec: spec.into(), reviews })
             }
             Say::Prepare => {

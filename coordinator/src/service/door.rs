@@ -1,11 +1,10 @@
 //! The door: TLS 1.3 with a key on both ends, and a limit on how many may stand in it. Every key may knock, since it may
 //! have an invitation; what a caller may do is decided at each call, by its key.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use banyan_proto::identity::{BadKey, Identity, PublicKey};
@@ -21,6 +20,7 @@ use tonic::transport::server::Connected;
 use super::limits::{
     CONNECTIONS_PER_KEY_MAX, HANDSHAKE_WAIT, HANDSHAKES_MAX, JOINS_PER_CONNECTION_MAX, STRANGER_STAY, STRANGERS_MAX,
 };
+use super::places::{Place, Places};
 
 /// How long the door waits after the system refused a socket, such as for too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,8 +33,11 @@ pub(crate) type Knows = Arc<dyn Fn(&PublicKey) -> bool + Send + Sync>;
 pub(crate) struct Caller {
     pub(crate) key: PublicKey,
     joins: Arc<AtomicU32>,
-    stranger: Arc<AtomicBool>,
+    seat: Arc<Mutex<Seat>>,
 }
+
+/// A place among the connections of one member, or of all strangers.
+type Seat = Place<Option<PublicKey>>;
 
 impl Caller {
     /// Whether it may try to join once more.
@@ -42,9 +45,13 @@ impl Caller {
         self.joins.fetch_add(1, Ordering::Relaxed) < JOINS_PER_CONNECTION_MAX
     }
 
-    /// It has joined.
+    /// It has joined: it leaves its place to the next stranger.
     pub(crate) fn is_known(&self) {
-        self.stranger.store(false, Ordering::Relaxed);
+        self.seat().pass_to(Some(self.key));
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,54 +93,26 @@ pub(crate) async fn accept(
     }
 }
 
-async fn greet(tcp: TcpStream, tls: &TlsAcceptor, knows: &Knows, places: &Arc<Places>) -> io::Result<Connection> {
+async fn greet(
+    tcp: TcpStream,
+    tls: &TlsAcceptor,
+    knows: &Knows,
+    places: &Arc<Places<Option<PublicKey>>>,
+) -> io::Result<Connection> {
     tcp.set_nodelay(true)?;
     let stream = tls.accept(tcp).await?;
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let key = certificate.and_then(|certificate| pinned::peer_key(certificate).ok());
     let key = key.ok_or_else(|| io::Error::other("no key in the handshake"))?;
     let known = knows(&key);
-    let place = places.take(known.then_some(key)).ok_or_else(|| {
+    let max = if known { CONNECTIONS_PER_KEY_MAX } else { STRANGERS_MAX };
+    let seat = places.take(known.then_some(key), max).ok_or_else(|| {
         let who = if known { "this key" } else { "unregistered keys" };
         io::Error::other(format!("{who} has as many connections as it may: {}", key.fingerprint()))
     })?;
-    let caller = Caller { key, joins: Arc::default(), stranger: Arc::new(AtomicBool::new(!known)) };
+    let caller = Caller { key, joins: Arc::default(), seat: Arc::new(Mutex::new(seat)) };
     let leave = (!known).then(|| Box::pin(tokio::time::sleep(STRANGER_STAY)));
-    Ok(Connection { stream, caller, leave, _place: place })
-}
-
-/// How many connections there are, of each member and of all strangers together.
-#[derive(Default)]
-struct Places(Mutex<BTreeMap<Option<PublicKey>, usize>>);
-
-struct Place {
-    of: Option<PublicKey>,
-    places: Arc<Places>,
-}
-
-impl Places {
-    fn take(self: &Arc<Self>, of: Option<PublicKey>) -> Option<Place> {
-        let max = if of.is_some() { CONNECTIONS_PER_KEY_MAX } else { STRANGERS_MAX };
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(of).or_insert(0);
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        Some(Place { of, places: self.clone() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.of) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.of);
-            }
-        }
-    }
+    Ok(Connection { stream, caller, leave })
 }
 
 /// A connection whose other end showed a key.
@@ -141,7 +120,6 @@ pub(crate) struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
     leave: Option<Pin<Box<Sleep>>>,
-    _place: Place,
 }
 
 impl Connected for Connection {
@@ -160,7 +138,7 @@ impl Connection {
             return false;
         }
         self.leave = None;
-        self.caller.stranger.load(Ordering::Relaxed)
+        self.caller.seat().of().is_none()
     }
 }
 
@@ -196,23 +174,5 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_given_back_and_strangers_take_none_from_members() {
-        let places = Arc::new(Places::default());
-        let strangers: Vec<_> = std::iter::repeat_with(|| places.take(None)).take(STRANGERS_MAX + 1).collect();
-        assert!(strangers[STRANGERS_MAX].is_none() && strangers[..STRANGERS_MAX].iter().all(Option::is_some));
-        let key = Identity::generate().unwrap().public();
-        let mine: Vec<_> =
-            std::iter::repeat_with(|| places.take(Some(key))).take(CONNECTIONS_PER_KEY_MAX + 1).collect();
-        assert_eq!(mine.iter().flatten().count(), CONNECTIONS_PER_KEY_MAX);
-        drop((strangers, mine));
-        assert!(places.0.lock().unwrap().is_empty());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::{Either, Ready, ready};
+use http_body_util::Limited;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
@@ -14,6 +15,7 @@ use tonic::server::NamedService;
 
 use super::desk::Desk;
 use super::door::Caller;
+use super::limits::JOIN_MAX;
 
 /// The one call that is open to every key.
 const JOIN: &str = "/banyan.v1.Coordinator/Join";
@@ -30,12 +32,12 @@ impl<S> Gate<S> {
         Self { desk, calls }
     }
 
-    fn admit(&self, request: &Request<Body>) -> Result<(), Status> {
+    fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Status> {
         let caller = request.extensions().get::<Caller>().ok_or_else(|| Status::unauthenticated("no key"))?;
         match request.uri().path() {
-            JOIN if caller.may_join() => Ok(()),
+            JOIN if caller.may_join() => Ok(request.map(|body| Body::new(Limited::new(body, JOIN_MAX)))),
             JOIN => Err(Status::resource_exhausted("too many attempts to join on one connection")),
-            _ => self.desk.who(&caller.key).map(drop),
+            _ => self.desk.who(&caller.key).map(|_| request),
         }
     }
 }
@@ -57,8 +59,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.admit(&request) {
-            Ok(()) => Either::Left(self.calls.call(request)),
+        match self.admit(request) {
+            Ok(request) => Either::Left(self.calls.call(request)),
             Err(status) => Either::Right(ready(Ok(status.into_http()))),
         }
     }

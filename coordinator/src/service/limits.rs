@@ -31,6 +31,9 @@ pub(crate) const STRANGERS_MAX: usize = 32;
 /// How long a stranger may stay: a join takes a round trip.
 pub(crate) const STRANGER_STAY: Duration = Duration::from_secs(30);
 
+/// Bytes of a join request: a secret, a name and an address come to some hundred.
+pub(crate) const JOIN_MAX: usize = 4 << 10;
+
 /// Join attempts on one connection. A person who pastes the wrong line tries again with a new command.
 pub(crate) const JOINS_PER_CONNECTION_MAX: u32 = 5;
 
@@ -71,8 +74,11 @@ pub(crate) const LISTED_MAX: u32 = 256;
 /// Members: all of them fit one message without their catalogues.
 pub(crate) const MEMBERS_MAX: usize = 2000;
 
-/// Watches of all callers together.
-pub(crate) const WATCHES_MAX: usize = 256;
+/// Watches of one caller: a person looks at a few jobs at once.
+pub(crate) const WATCHES_PER_CALLER_MAX: usize = 16;
+
+/// Watches of all callers together: each holds one answer.
+pub(crate) const WATCHES_MAX: usize = 1024;
 
 /// The shortest time between two words of a watch.
 pub(crate) const WATCH_PAUSE: Duration = Duration::from_millis(50);

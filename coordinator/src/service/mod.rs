@@ -9,6 +9,7 @@ mod door;
 mod gate;
 pub(crate) mod jobs;
 pub(crate) mod limits;
+mod places;
 mod relay;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,9 @@ use crate::store::{Store, StoreError};
 
 /// Where a coordinator listens when nothing says otherwise.
 pub const LISTEN: &str = "0.0.0.0:7400";
+
+/// The name under which the coordinator's own key acts.
+pub(crate) const OPERATOR: &str = "operator";
 
 /// The longest an invitation may last: an open door is forgotten sooner than this.
 pub const INVITE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -117,6 +121,14 @@ pub enum Error {
     /// An invitation before the first start.
     #[error("nobody knows yet where this coordinator is dialled; start it once with `banyan serve`")]
     NotStarted,
+    /// A home that is none.
+    #[error(
+        "{} is no coordinator's home: give the --home that `banyan serve` has, or start it once with `banyan serve`", .0.display()
+    )]
+    NoHome(PathBuf),
+    /// The name under which the operator's own key acts.
+    #[error("{OPERATOR} is the name of this coordinator's own key: choose another")]
+    Operator,
     /// An invitation that lasts too long.
     #[error("an invitation lasts at most 30 days; make a new one when it is needed")]
     TooLong,
@@ -250,13 +262,16 @@ impl Service {
 }
 
 impl Handle {
-    /// A handle on a home, in this process or beside the daemon.
+    /// A handle on the home of a coordinator that was started once, in this process or beside the daemon.
     ///
     /// # Errors
-    /// [`Error`] where the home, its key or its state cannot be read.
+    /// [`Error`] where there is no such home, or its key or its state cannot be read.
     pub fn open(home: &Path) -> Result<Self, Error> {
-        let home = Home::open(home)?;
-        Ok(Self { key: home.identity()?.public(), store: Store::open(&home)? })
+        let there = Home::existing(home);
+        if !there.state().is_file() {
+            return Err(Error::NoHome(home.to_owned()));
+        }
+        Ok(Self { key: there.key()?.public(), store: Store::open(&there)? })
     }
 
     /// The coordinator's key: its fingerprint is what people compare.
@@ -264,15 +279,27 @@ impl Handle {
         self.key
     }
 
+    /// Where the coordinator is dialled, as it said at its last start.
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`] before its first.
+    pub(crate) fn url(&self) -> Result<Address, Error> {
+        self.store.url()?.ok_or(Error::NotStarted)
+    }
+
     /// Makes an invitation that lasts `valid_for`. Its secret is kept nowhere: the answer is the only copy.
     ///
     /// # Errors
-    /// [`Error::NotStarted`] before the daemon's first start, [`Error::TooLong`] above [`INVITE_MAX`].
+    /// [`Error::NotStarted`] before the daemon's first start, [`Error::TooLong`] above [`INVITE_MAX`], [`Error::Operator`]
+    /// for the operator's own name.
     pub fn invite(&self, name: PartyId, role: InviteRole, valid_for: Duration) -> Result<Invite, Error> {
         if valid_for > INVITE_MAX {
             return Err(Error::TooLong);
         }
-        let url = self.store.url()?.ok_or(Error::NotStarted)?;
+        if name.as_str() == OPERATOR {
+            return Err(Error::Operator);
+        }
+        let url = self.url()?;
         let secret = InviteSecret::generate()?;
         let expires_ms = now_ms() + i64::try_from(valid_for.as_millis()).map_err(|_| Error::TooLong)?;
         let invited = Invited { secret: secret.digest(), name: name.clone(), role, expires_ms, used_by: None };

@@ -5,15 +5,20 @@ use std::sync::Arc;
 
 use banyan_proto::canonical::Digest;
 use banyan_proto::wire::JobReply;
+use banyan_protocols::party::PartyId;
 use futures::{Stream, stream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::Status;
 
 use super::desk::{Desk, broken};
 use super::limits::WATCH_PAUSE;
+use super::places::Place;
 
 /// What a watch hears.
 pub(crate) type Changes = Pin<Box<dyn Stream<Item = Result<JobReply, Status>> + Send>>;
+
+/// What a watch takes of the limits.
+type Held = (Place<PartyId>, OwnedSemaphorePermit);
 
 struct Watch {
     desk: Arc<Desk>,
@@ -22,13 +27,13 @@ struct Watch {
     stopping: watch::Receiver<bool>,
     last: Option<JobReply>,
     over: bool,
-    _permit: OwnedSemaphorePermit,
+    _held: Held,
 }
 
 /// Watches a job.
-pub(crate) fn watch(desk: Arc<Desk>, job: Digest, permit: OwnedSemaphorePermit) -> Changes {
+pub(crate) fn watch(desk: Arc<Desk>, job: Digest, held: Held) -> Changes {
     let (changes, stopping) = (desk.changes.subscribe(), desk.stopping.subscribe());
-    let watch = Watch { desk, job, changes, stopping, last: None, over: false, _permit: permit };
+    let watch = Watch { desk, job, changes, stopping, last: None, over: false, _held: held };
     Box::pin(stream::unfold(watch, async |mut watch| {
         let next = watch.next().await?;
         watch.over |= next.is_err();

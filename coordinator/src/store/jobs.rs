@@ -12,6 +12,10 @@ use crate::service::limits::LISTED_MAX;
 
 /// Jobs that are not over, at most: each is offered again to every node that comes back.
 const JOBS_OPEN_MAX: u32 = 1024;
+/// Of these, jobs of one proposer: nobody keeps the others from proposing.
+pub(crate) const JOBS_OPEN_PER_PROPOSER_MAX: u32 = 128;
+/// Reviews of one scenario in one capacity, each by another key. Which keys count is every node's own question.
+pub(crate) const REVIEWS_MAX: u32 = 8;
 
 const OPEN: &str = "state IN ('proposed', 'approved', 'prepared', 'running', 'held')";
 
@@ -33,11 +37,15 @@ impl Store {
         self.read(|c| c.query_row("SELECT spec FROM jobs WHERE job = ?1", [id.0], |row| row.get(0)).optional())
     }
 
+    /// Whether a proposer may open one more job, such as by trying one again.
+    pub(crate) fn has_room(&self, proposer: &PartyId) -> Result<bool> {
+        self.act(|t| room(t, proposer))
+    }
+
     /// Keeps a new job. Gives false where there are too many open ones.
     pub(crate) fn create(&self, job: &Job, spec: &[u8]) -> Result<bool> {
         let created = self.decide(|t| {
-            let open: u32 = t.query_row(&format!("SELECT count(*) FROM jobs WHERE {OPEN}"), [], |row| row.get(0))?;
-            if open >= JOBS_OPEN_MAX {
+            if !room(t, &job.proposer)? {
                 return Ok(Err(()));
             }
             t.execute(
@@ -130,43 +138,76 @@ impl Store {
         })
     }
 
-    /// The reviews of a job, as they came, in their order.
-    pub(crate) fn reviews(&self, id: &Digest) -> Result<Vec<Vec<u8>>> {
+    /// The reviews of a scenario, as they came, in their order.
+    pub(crate) fn reviews(&self, scenario: &Digest) -> Result<Vec<Vec<u8>>> {
         self.read(|c| {
-            let mut reviews = c.prepare("SELECT approval FROM reviews WHERE job = ?1 ORDER BY position")?;
-            reviews.query_map([id.0], |row| row.get(0))?.collect()
+            let mut reviews =
+                c.prepare("SELECT approval FROM reviews WHERE scenario = ?1 ORDER BY position, reviewer, key")?;
+            reviews.query_map([scenario.0], |row| row.get(0))?.collect()
         })
     }
 
-    /// Keeps a review, in the place of an earlier one of the same key. Another key's stands: it is given.
-    pub(crate) fn put_review(
-        &self,
-        id: &Digest,
-        reviewer: &str,
-        position: u8,
-        key: &PublicKey,
-        approval: &[u8],
-    ) -> Result<std::result::Result<(), PublicKey>> {
+    /// Keeps a review. The first yes of a key stays, since later reviews name it; a no takes its place, and stays.
+    pub(crate) fn put_review(&self, review: &Review<'_>) -> Result<std::result::Result<(), NoReview>> {
+        let Review { scenario, reviewer, position, key, approved, approval } = *review;
         self.decide(|t| {
-            let query = "SELECT key FROM reviews WHERE job = ?1 AND reviewer = ?2 AND key != ?3";
-            let other = params![id.0, reviewer, key.as_bytes()];
-            let other = t
-                .query_row(query, other, |row| {
-                    super::parsed(row, "key", |value| {
-                        value.as_blob().ok().and_then(|key| PublicKey::from_bytes(key).ok())
-                    })
-                })
-                .optional()?;
-            if let Some(other) = other {
-                return Ok(Err(other));
+            let of_key = "SELECT approved FROM reviews WHERE scenario = ?1 AND reviewer = ?2 AND key = ?3";
+            let before: Option<bool> =
+                t.query_row(of_key, params![scenario.0, reviewer, key.as_bytes()], |row| row.get(0)).optional()?;
+            match (before, approved) {
+                (Some(false), true) => return Ok(Err(NoReview::Denied)),
+                (Some(true), true) | (Some(false), false) => return Ok(Ok(())),
+                (Some(true), false) => {}
+                (None, _) => {
+                    let others = "SELECT count(*) FROM reviews WHERE scenario = ?1 AND reviewer = ?2";
+                    let others: u32 = t.query_row(others, params![scenario.0, reviewer], |row| row.get(0))?;
+                    if others >= REVIEWS_MAX {
+                        return Ok(Err(NoReview::Full));
+                    }
+                }
             }
             t.execute(
-                "INSERT OR REPLACE INTO reviews (job, reviewer, position, key, approval) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![id.0, reviewer, position, key.as_bytes(), approval],
+                "INSERT OR REPLACE INTO reviews (scenario, reviewer, key, position, approved, approval)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![scenario.0, reviewer, key.as_bytes(), position, approved, approval],
             )?;
             Ok(Ok(()))
         })
     }
+
+    /// The jobs under a scenario that are still offered.
+    pub(crate) fn offers_under(&self, scenario: &Digest) -> Result<Vec<Job>> {
+        self.read(|c| jobs(c, "SELECT job FROM jobs WHERE scenario = ?1 AND state = 'proposed'", [scenario.0]))
+    }
+}
+
+/// A review to be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Review<'a> {
+    pub(crate) scenario: &'a Digest,
+    pub(crate) reviewer: &'static str,
+    pub(crate) position: u8,
+    pub(crate) key: &'a PublicKey,
+    pub(crate) approved: bool,
+    pub(crate) approval: &'a [u8],
+}
+
+/// Why a review is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoReview {
+    /// The same key said no before.
+    Denied,
+    /// As many keys as may have reviewed it in this capacity.
+    Full,
+}
+
+/// Whether a proposer may have one more open job.
+fn room(t: &Transaction<'_>, proposer: &PartyId) -> rusqlite::Result<bool> {
+    let count = |of: &str, params: &[&dyn rusqlite::ToSql]| {
+        t.query_row(&format!("SELECT count(*) FROM jobs WHERE {OPEN}{of}"), params, |row| row.get::<_, u32>(0))
+    };
+    let (all, own) = (count("", &[])?, count(" AND proposer = ?1", &[&proposer.as_str()])?);
+    Ok(all < JOBS_OPEN_MAX && own < JOBS_OPEN_PER_PROPOSER_MAX)
 }
 
 fn save(t: &Transaction<'_>, job: &Job) -> rusqlite::Result<()> {

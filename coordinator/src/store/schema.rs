@@ -40,10 +40,11 @@ CREATE TABLE parties (
     PRIMARY KEY (job, position)
 ) STRICT;
 CREATE INDEX parties_by_name ON parties (name);
+CREATE INDEX jobs_by_scenario ON jobs (scenario);
 CREATE TABLE reviews (
-    job BLOB NOT NULL REFERENCES jobs(job) ON DELETE CASCADE, reviewer TEXT NOT NULL, key BLOB NOT NULL,
-    approval BLOB NOT NULL, position INTEGER NOT NULL,
-    PRIMARY KEY (job, reviewer)
+    scenario BLOB NOT NULL, reviewer TEXT NOT NULL, key BLOB NOT NULL, position INTEGER NOT NULL,
+    approved INTEGER NOT NULL, approval BLOB NOT NULL,
+    PRIMARY KEY (scenario, reviewer, key)
 ) STRICT;
 ";
 

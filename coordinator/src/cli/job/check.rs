@@ -64,10 +64,18 @@ pub(crate) fn read(file: &std::path::Path) -> Result<(Spec, Plan), Failure> {
 /// [`Failure::Input`] names the field, the reason and what would be right.
 pub(crate) fn parse(text: &str) -> Result<(Spec, Plan), Failure> {
     let spec = Spec::from_toml(text).map_err(Failure::input)?;
-    let plan = Plan::derive(&spec, &banyan_protocols::CATALOGUE).map_err(Failure::input)?;
+    let plan = plan(&spec)?;
     // the bytes that will be approved must read back as this very spec
     Spec::from_canonical(&spec.to_bytes()).map_err(Failure::input)?;
     Ok((spec, plan))
+}
+
+/// The plan that follows from a spec.
+///
+/// # Errors
+/// [`Failure::Input`] where this build has none for it.
+pub(crate) fn plan(spec: &Spec) -> Result<Plan, Failure> {
+    Plan::derive(spec, &banyan_protocols::CATALOGUE).map_err(Failure::input)
 }
 
 /// A bundled job, valid from a day ago for two days: a program that was built years ago still runs it.
@@ -79,7 +87,7 @@ pub(crate) fn bundled(text: &str) -> Result<(Spec, Plan), Failure> {
     let now = Timestamp::now().round(Unit::Second).map_err(Failure::not_now)?;
     spec.scenario.valid_from = When(now - SignedDuration::from_hours(24));
     spec.scenario.valid_until = When(now + SignedDuration::from_hours(24));
-    let plan = Plan::derive(&spec, &banyan_protocols::CATALOGUE).map_err(Failure::input)?;
+    let plan = plan(&spec)?;
     Ok((spec, plan))
 }
 

@@ -7,6 +7,7 @@ mod list;
 mod pick;
 mod propose;
 mod report;
+mod review;
 mod status;
 pub(crate) mod watch;
 pub(crate) mod words;
@@ -30,6 +31,8 @@ pub(crate) enum JobCommand {
     Cancel(cancel::CancelArgs),
     /// What was planned, what it cost, and what can be proven of it
     Report(report::ReportArgs),
+    /// Allow or refuse a job's scenario as the operator or the authority
+    Review(review::ReviewArgs),
     /// The jobs there are
     List(list::ListArgs),
 }
@@ -43,6 +46,7 @@ pub(crate) async fn run(command: JobCommand, as_json: bool) -> Result<Answer, Fa
         JobCommand::Status(args) => status::run(args).await,
         JobCommand::Cancel(args) => cancel::run(args).await,
         JobCommand::Report(args) => report::run(args).await,
+        JobCommand::Review(args) => review::run(args).await,
         JobCommand::List(args) => list::run(args).await,
     }
 }

@@ -9,12 +9,12 @@ use banyan_proto::canonical::Canonical;
 use banyan_proto::grant::Admission;
 use banyan_proto::identity::{PublicKey, Signed};
 use banyan_proto::job::{Plan, State};
-use banyan_protocols::CATALOGUE;
 use banyan_protocols::party::PartyId;
 use banyan_protocols::sim::Net;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::check;
 use super::estimate::estimate;
 use super::pick::pick;
 use super::status::describe;
@@ -57,7 +57,7 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Answer, Failure> {
     let developer = Developer::open(&args.home.path()?)?;
     let mut client = Client::of(&developer).await?;
     let job = pick(&mut client, &args.job).await?;
-    let plan = Plan::derive(&job.spec, &CATALOGUE).map_err(Failure::input)?;
+    let plan = check::plan(&job.spec)?;
     let keys = keys(&mut client, &job).await?;
     let mut proofs = signed_words(&job, &plan, &keys);
     let outputs = args.manifests.iter().map(Output::read).collect::<Result<Vec<_>, _>>()?;

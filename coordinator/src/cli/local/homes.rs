@@ -1,11 +1,12 @@
 //! A throw-away directory for the homes of a local run: private, and gone at the end.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
 use crate::cli::answer::Failure;
-use crate::cli::developer::private_dir;
 
 /// The directory. Removed on drop, keys and all.
 pub(crate) struct Homes(PathBuf);
@@ -19,7 +20,7 @@ impl Homes {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| Failure::not_now("the system gives no randomness"))?;
         let path = std::env::temp_dir().join(format!("banyan-local-{}", HEXLOWER.encode(&random)));
-        let made = private_dir(&path);
+        let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| Failure::not_now(format!("{}: cannot be made: {error}", path.display())))?;
         Ok(Self(path))
     }

@@ -39,7 +39,10 @@ async fn an_invitation_lets_one_key_in_once() {
     let (code, text) = refused(third.join(old).await.unwrap_err());
     assert_eq!(code, Code::FailedPrecondition);
     assert_eq!(text, "wire versions differ: you have 9, this coordinator has 1; update the older side");
-    for _ in 0..3 {
+    let large = wire::JoinRequest { url: "a".repeat(8 << 10), ..join_request(&late) };
+    let (code, text) = refused(third.join(large).await.unwrap_err());
+    assert!(code != Code::InvalidArgument && text.contains("length limit exceeded"), "{code} {text}");
+    for _ in 0..2 {
         assert_ne!(third.join(join_request(&late)).await.unwrap_err().code(), Code::ResourceExhausted);
     }
     assert_eq!(third.join(join_request(&late)).await.unwrap_err().code(), Code::ResourceExhausted);
@@ -205,4 +208,12 @@ async fn what_is_in_the_way_of_a_start_is_named() {
     let early =
         Handle::open(dir.path()).unwrap().invite(PartyId::new("bank").unwrap(), InviteRole::Node, Duration::ZERO);
     assert!(early.unwrap_err().to_string().contains("start it once with `banyan serve`"));
+    let typo = dir.path().join("typo");
+    let none = Handle::open(&typo).unwrap_err().to_string();
+    assert!(none.ends_with(
+        "typo is no coordinator's home: give the --home that `banyan serve` has, or start it once with `banyan serve`"
+    ));
+    assert!(!typo.exists(), "nothing is made");
+    let own = house.handle.invite(PartyId::new("operator").unwrap(), InviteRole::Node, Duration::ZERO).unwrap_err();
+    assert_eq!(own.to_string(), "operator is the name of this coordinator's own key: choose another");
 }

@@ -1,6 +1,11 @@
 //! Jobs from proposal to their end, and every way they end otherwise.
 
+use banyan_proto::grant::{Approval, Chain, RequiredReview, Reviewer};
+use banyan_proto::identity::Signed;
+
+use super::super::limits::WATCHES_PER_CALLER_MAX;
 use super::*;
+use crate::store::jobs::{JOBS_OPEN_PER_PROPOSER_MAX, REVIEWS_MAX};
 
 #[tokio::test]
 async fn a_job_goes_the_whole_way() {
@@ -234,45 +239,142 @@ async fn what_cannot_be_proposed_is_refused_with_its_field() {
     assert_eq!(bank.propose(&spec).await.unwrap().state, "proposed", "a party may propose its own job");
 }
 
+/// A word on the scenario of `spec`.
+fn word(spec: &Spec, reviewer: Reviewer, approved: bool, after: Option<Digest>) -> Approval {
+    Approval { scenario: spec.scenario.digest(), reviewer, party: None, approved, after, at: When(Timestamp::now()) }
+}
+
+async fn give(
+    calls: &mut CoordinatorClient<Channel>,
+    job: &Digest,
+    review: &Signed<Approval>,
+) -> Result<JobReply, Status> {
+    let (job, approval) = (job.0.to_vec().into(), review.to_bytes().into());
+    let reason = String::new();
+    calls.review(wire::ReviewRequest { job, approval, reason }).await.map(|reply| reply.into_inner())
+}
+
 #[tokio::test]
-async fn reviews_travel_with_the_offer() {
-    use banyan_proto::grant::{Approval, Reviewer};
+async fn operator_and_authority_review_and_the_node_hears_a_chain_that_holds() {
     let house = House::open().await;
     let (mut bank, _bureau, mut ada) = house.with_parties().await;
     let spec = spec("reviewed");
     let id = spec.digest();
     ada.propose(&spec).await.unwrap();
     assert!(bank.offered().await.reviews.is_empty());
-    let approval = |scenario, reviewer| Approval {
-        scenario,
-        reviewer,
-        party: None,
-        approved: true,
-        after: None,
-        at: When(Timestamp::now()),
-    };
-    let request = |approval: Vec<u8>| wire::ReviewRequest { job: id.0.to_vec().into(), approval: approval.into() };
-    let (operator, other) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-    let signed = operator.sign(&approval(spec.scenario.digest(), Reviewer::Operator)).to_bytes();
-    ada.calls.review(request(signed.clone())).await.unwrap();
-    assert_eq!(bank.offered().await.reviews, std::slice::from_ref(&signed));
+    let operator = crate::home::Home::existing(house.path()).key().unwrap();
+    let mut authority = house.join("authority", InviteRole::Authority).await;
 
-    let mut broken = signed;
-    *broken.last_mut().unwrap() ^= 1;
-    for (bytes, expected) in [
-        (broken, "approval: "),
-        (other.sign(&approval(id, Reviewer::Authority)).to_bytes(), "approval: it is of another scenario"),
+    let first = operator.sign(&word(&spec, Reviewer::Operator, true, None));
+    give(&mut house.dial(&operator).await, &id, &first).await.unwrap();
+    assert_eq!(bank.offered().await.reviews, [first.to_bytes()]);
+    // the authority was given no part in the job: it sees all of them, and what they were told before
+    let seen = authority.job(&id).await.unwrap();
+    assert_eq!(seen.reviews, [first.to_bytes()]);
+    assert_eq!(authority.calls.jobs(wire::JobsRequest {}).await.unwrap().into_inner().jobs.len(), 1);
+    assert_eq!(
+        authority.propose(&spec).await.unwrap_err().message(),
+        "authority proposes no jobs: join as a developer"
+    );
+    let second = authority.identity.sign(&word(&spec, Reviewer::Authority, true, Some(first.digest())));
+    give(&mut authority.calls, &id, &second).await.unwrap();
+    let offered = bank.offered().await.reviews;
+    let required = [(Reviewer::Operator, operator.public()), (Reviewer::Authority, authority.identity.public())];
+    let required = required.map(|(reviewer, key)| RequiredReview { reviewer, key });
+    let chain = offered.iter().map(|bytes| Signed::from_bytes(bytes).unwrap()).collect();
+    assert_eq!(Chain::new(chain).verify(&spec.scenario.digest(), &required), Ok(Some(second.digest())));
+
+    // a yes said again is the first one: what was signed after it still follows it
+    let again = operator.sign(&word(&spec, Reviewer::Operator, true, Some(second.digest())));
+    give(&mut house.dial(&operator).await, &id, &again).await.unwrap();
+    assert_eq!(bank.offered().await.reviews, offered);
+    // the reviews are of the scenario: a later job under it has them from the start
+    let later = Spec { name: "later".parse().unwrap(), ..spec.clone() };
+    ada.propose(&later).await.unwrap();
+    assert_eq!(bank.offered().await.reviews, offered);
+
+    let no = authority.identity.sign(&word(&spec, Reviewer::Authority, false, None));
+    give(&mut authority.calls, &id, &no).await.unwrap();
+    for _ in [&spec, &later] {
+        assert_eq!(bank.offered().await.reviews, [first.to_bytes(), no.to_bytes()]);
+    }
+    let refused = give(&mut authority.calls, &id, &second).await.unwrap_err();
+    assert_eq!(refused.message(), "this key said no as the authority, and a no stands: ask for a changed scenario");
+}
+
+#[tokio::test]
+async fn a_review_is_given_by_its_own_key_for_a_job_it_may_see_and_nobody_takes_the_place_of_another() {
+    let house = House::open().await;
+    let (_bank, _bureau, mut ada) = house.with_parties().await;
+    let mut eve = house.join("eve", InviteRole::Developer).await;
+    let spec = spec("reviewed");
+    let id = spec.digest();
+    ada.propose(&spec).await.unwrap();
+    let yes = word(&spec, Reviewer::Operator, true, None);
+    assert_eq!(give(&mut eve.calls, &id, &eve.identity.sign(&yes)).await.unwrap_err().code(), tonic::Code::NotFound);
+    let elsewhere = Approval { scenario: id, ..yes.clone() };
+    for (review, expected) in [
+        (eve.identity.sign(&yes), "approval: signed by "),
+        (ada.identity.sign(&elsewhere), "approval: it is of another scenario than the job's"),
         (
-            other.sign(&approval(spec.scenario.digest(), Reviewer::Source)).to_bytes(),
-            "approval: a source approves at its own node",
-        ),
-        (
-            other.sign(&approval(spec.scenario.digest(), Reviewer::Operator)).to_bytes(),
-            "the operator's review was given already",
+            ada.identity.sign(&word(&spec, Reviewer::Source, true, None)),
+            "approval: a source approves at its own node: `banyan-node approve`",
         ),
     ] {
-        let refused = ada.calls.review(request(bytes)).await.unwrap_err();
+        let refused = give(&mut ada.calls, &id, &review).await.unwrap_err();
         assert!(refused.message().starts_with(expected), "{}", refused.message());
     }
-    bank.silence().await;
+    // a stranger to the nodes may have its word; the operator's own stands beside it
+    give(&mut ada.calls, &id, &ada.identity.sign(&yes)).await.unwrap();
+    let operator = crate::home::Home::existing(house.path()).key().unwrap();
+    let told = give(&mut house.dial(&operator).await, &id, &operator.sign(&yes)).await.unwrap();
+    assert_eq!(told.reviews.len(), 2);
+    for seat in 0..=REVIEWS_MAX {
+        let mut other = house.join(&format!("office-{seat}"), InviteRole::Authority).await;
+        let given = give(&mut other.calls, &id, &other.identity.sign(&yes)).await;
+        match given {
+            Ok(_) => assert!(seat < REVIEWS_MAX - 2),
+            Err(refused) => {
+                assert!(seat >= REVIEWS_MAX - 2);
+                let full = "8 keys have reviewed this scenario as the operator, as many as may";
+                assert_eq!((refused.code(), refused.message()), (tonic::Code::ResourceExhausted, full));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_proposer_leaves_room_for_others_also_by_trying_again() {
+    let house = House::open().await;
+    let (_bank, _bureau, mut ada) = house.with_parties().await;
+    let mut eve = house.join("eve", InviteRole::Developer).await;
+    let many = spec("many");
+    let named = |number: u32| Spec { name: format!("job-{number}").parse().unwrap(), ..many.clone() };
+    let cancel = |id: &Digest| wire::CancelRequest { job: id.0.to_vec().into(), reason: String::new() };
+    let first = spec("first");
+    ada.propose(&first).await.unwrap();
+    ada.calls.cancel(cancel(&first.digest())).await.unwrap();
+    for number in 0..JOBS_OPEN_PER_PROPOSER_MAX {
+        ada.propose(&named(number)).await.unwrap();
+    }
+    let full = "too many jobs of this proposer, or of all, are open here: cancel some, or wait for them";
+    for spec in [named(JOBS_OPEN_PER_PROPOSER_MAX), first.clone()] {
+        let refused = ada.propose(&spec).await.unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (tonic::Code::ResourceExhausted, full));
+    }
+    ada.propose(&named(0)).await.expect("the job that is there");
+    let another = spec("another");
+    eve.propose(&another).await.unwrap();
+    ada.calls.cancel(cancel(&named(0).digest())).await.unwrap();
+    assert_eq!(ada.propose(&first).await.unwrap().attempt, 2);
+
+    let watches = ada.calls.clone();
+    let watched = first.digest();
+    let watch = async || watches.clone().watch(job_request(&watched)).await.map(|reply| reply.into_inner());
+    let mut held = Vec::new();
+    for _ in 0..WATCHES_PER_CALLER_MAX {
+        held.push(watch().await.unwrap());
+    }
+    assert_eq!(watch().await.unwrap_err().message(), "too many watches of yours: use `banyan job status`");
+    eve.watch(&another.digest()).await.unwrap();
 }
