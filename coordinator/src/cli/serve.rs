@@ -40,7 +40,8 @@ impl CoordinatorHome {
   banyan serve --home ./hub --listen 127.0.0.1:7400         # to try it on one machine
 
 The coordinator makes its key at the first start. It introduces nodes, circulates jobs and relays sealed frames. It holds \
-no key that opens them, and sees no row. Its log goes to stderr: RUST_LOG=debug says more, --json makes it JSON lines. \
+no key that opens them, and sees no row. Its log goes to stderr: RUST_LOG=debug says more, --json makes it JSON lines, and \
+says on stdout when it is ready, and when it has stopped. \
 Stop it with ctrl-c; jobs under way go on between their nodes.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
@@ -61,16 +62,19 @@ pub(crate) async fn run(args: ServeArgs, as_json: bool) -> Result<Answer, Failur
     options.url = args.url.or(options.url);
     let service = Service::start(options).await.map_err(failure)?;
     let (address, url, fingerprint) = (service.address(), service.url().to_string(), service.key().fingerprint());
-    if !as_json {
-        let text = format!(
+    let said = json!({ "address": address, "url": url, "fingerprint": fingerprint });
+    let ready = if as_json {
+        json!({ "ready": said }).to_string()
+    } else {
+        format!(
             "serves on {address}, dialled at {url}\nkey: {fingerprint}\nnext: banyan invite NAME, for a node; banyan \
              invite NAME --developer"
-        );
-        // without a reader it serves all the same
-        let _ = say(&mut std::io::stdout(), &text);
-    }
+        )
+    };
+    // without a reader it serves all the same
+    let _ = say(&mut std::io::stdout(), &ready);
     service.run(asked_to_stop()).await.map_err(failure)?;
-    Ok(Answer::yes("stopped", json!({ "address": address, "url": url, "fingerprint": fingerprint })))
+    Ok(Answer::yes("stopped", said))
 }
 
 /// What stands in the way, sorted by what the operator does next.

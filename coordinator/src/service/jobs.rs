@@ -259,7 +259,8 @@ impl Job {
         self.valid_until_ms.min(self.gives_up_ms().unwrap_or(i64::MAX))
     }
 
-    /// When every node has given this attempt up by itself.
+    /// When the nodes that heard of this attempt at its start have given it up by themselves. One that heard of it later
+    /// counts from then, and ends it later.
     pub(crate) fn gives_up_ms(&self) -> Option<i64> {
         self.started_ms.map(|started_ms| started_ms + i64::from(self.deadline_s) * 1000 + GRACE_MS)
     }

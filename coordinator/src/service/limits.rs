@@ -5,12 +5,19 @@ use std::time::Duration;
 /// What one stream may have on its way unread: one full frame of a relayed step.
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
 
-/// What all streams of one connection may have on their way unread. With 15 relayed steps open, all unread, one stream's
-/// window is still free for the standing line.
+/// What all streams of one connection may have on their way unread. With `RELAYS_UNREAD_MAX` relayed steps open,
+/// all unread, one stream's window is still free for the standing line.
 pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// Relayed steps that a party has open or waiting: the 15 that its windows allow, and as many that are just closing.
-pub(crate) const RELAYS_PER_PARTY_MAX: usize = 30;
+/// Relayed steps that may be unread at once while one stream's window stays free: 16 MiB / 1 MiB − 1.
+const RELAYS_UNREAD_MAX: usize = (CONNECTION_WINDOW / STREAM_WINDOW) as usize - 1;
+
+const _: () = assert!(RELAYS_UNREAD_MAX * (STREAM_WINDOW as usize) < CONNECTION_WINDOW as usize);
+
+/// Relayed steps that a party has open or waiting: those that its windows allow, and as many that are just closing.
+pub(crate) const RELAYS_PER_PARTY_MAX: usize = 2 * RELAYS_UNREAD_MAX;
+
+const _: () = assert!(RELAYS_PER_PARTY_MAX < STREAMS_MAX as usize);
 
 /// Relayed steps that wait for their other end, of all parties together.
 pub(crate) const RELAYS_WAITING_MAX: usize = 256;

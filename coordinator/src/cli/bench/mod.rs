@@ -22,11 +22,11 @@ pub(crate) enum BenchCommand {
 /// What every bench answers. Later kinds keep these fields and add their own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Figures {
-    /// From both parties connected to output written, in seconds.
+    /// From reading the input to the output written, in seconds; the nodes' handshakes are in it.
     wall_s: f64,
-    /// Before that: processes, keys, approvals, handshakes.
+    /// Before that: processes, keys, approvals.
     setup_s: f64,
-    /// Messages one after another.
+    /// Messages one after another: counted in memory, the plan's with processes.
     rounds: u32,
     /// Bytes of the protocol, all parties, before sealing.
     bytes: u64,
@@ -74,7 +74,7 @@ fn told(figures: &Figures) -> String {
         ]
     }));
     format!(
-        "{:.3} s from connected to written ({:.2} s to set up), {} rounds, {} in all\n{} common keys, {}\n{}",
+        "{:.3} s from read to written ({:.2} s to set up), {} rounds, {} in all\n{} common keys, {}\n{}",
         figures.wall_s,
         figures.setup_s,
         figures.rounds,

@@ -27,10 +27,10 @@ use crate::cli::progress::Progress;
   banyan bench psi --protocol dh --size 6789 --receiver-size 31 --net wan --json
   banyan bench psi --protocol dh --size 65536 --via memory --net lan
 
-Both files have 18-character ids, half of the smaller one in common. wall_s runs from both parties connected to the \
-output written: reading the CSV, the protocol, the release, writing the CSV. Processes, keys, approvals and handshakes \
-are in setup_s. cpu_s and peak_rss_mb are of each node's process; with --via memory both parties are in one process, the \
-network's time is simulated, and files are left out.
+Both files have 18-character ids, half of the smaller one in common. wall_s is reading the CSV, the protocol, the release, \
+and writing the CSV; the nodes dial each other when the protocol begins, so their handshakes are in it, and processes, keys \
+and approvals in setup_s. rounds are the plan's. cpu_s and peak_rss_mb are of each node's process. With --via memory both \
+parties are in one process, the network's time is simulated, files are left out, and rounds are counted.
 
 --net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
 proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
@@ -194,6 +194,7 @@ mod tests {
         assert!(figures.correct && figures.matches == 15, "{figures:?}");
         let planned: u64 = plan.stages[0].tasks.iter().map(|task| task.bytes_out).sum();
         assert_eq!(figures.bytes, planned);
+        assert_eq!(figures.rounds, plan.stages[0].tasks[0].rounds);
         assert!(figures.wall_s >= 0.02, "two rounds of 10 ms: {figures:?}");
     }
 

@@ -44,7 +44,8 @@ async fn a_job_goes_the_whole_way() {
         assert_eq!(prepare.attempt, 1);
     }
     bank.phase(&id, 1, "prepared").await;
-    bank.silence().await;
+    ada.until_phase(&id, 0, "prepared").await;
+    bank.silence(&house, "tax").await;
     bureau.phase(&id, 1, "prepared").await;
     for node in [&mut bank, &mut bureau] {
         node.run().await;
@@ -66,7 +67,7 @@ async fn a_job_goes_the_whole_way() {
         (end.parties[1].receipt.to_vec(), end.parties[0].metrics.to_vec()),
         (b"receipt of bureau".to_vec(), b"metrics of bank".to_vec())
     );
-    bank.silence().await;
+    bank.silence(&house, "customs").await;
     let jobs = ada.calls.jobs(wire::JobsRequest {}).await.unwrap().into_inner().jobs;
     assert_eq!(jobs, [end]);
 }
@@ -215,7 +216,7 @@ async fn a_spec_that_was_changed_in_the_store_is_offered_to_nobody() {
     let database = rusqlite::Connection::open(house.path().join("state.sqlite")).unwrap();
     assert_eq!(database.execute("UPDATE jobs SET spec = ?1", [altered.as_bytes()]).unwrap(), 1);
     let mut bank = bank.again(&house).await;
-    bank.silence().await;
+    bank.silence(&house, "tax").await;
 }
 
 #[tokio::test]

@@ -147,6 +147,13 @@ impl Member {
         self.calls.watch(job_request(id)).await.map(|reply| reply.into_inner())
     }
 
+    /// Watches until the party at `index` of the job is in `phase`.
+    async fn until_phase(&mut self, id: &Digest, index: usize, phase: &str) {
+        let mut changes = self.watch(id).await.unwrap();
+        let seen = async { while changes.message().await.unwrap().unwrap().parties[index].phase != phase {} };
+        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("never {phase}"));
+    }
+
     /// Watches until the job is in `state`.
     async fn until(&mut self, id: &Digest, state: State) -> JobReply {
         let mut changes = self.watch(id).await.unwrap();
@@ -210,10 +217,14 @@ impl Node {
         }
     }
 
-    /// Hears nothing for a while.
-    async fn silence(&mut self) {
-        let heard = timeout(Duration::from_millis(300), self.instructions.message()).await;
-        assert!(heard.is_err(), "{} heard {heard:?}", self.member.name);
+    /// Hears nothing before the next word that all nodes hear: that `newcomer` has joined.
+    async fn silence(&mut self, house: &House, newcomer: &str) {
+        house.join(newcomer, InviteRole::Node).await;
+        let next = timeout(PATIENCE, self.instructions.message()).await.expect("an introduction").unwrap();
+        match next.and_then(|next| next.body) {
+            Some(instruction::Body::Introduction(introduction)) if introduction.name == newcomer => {}
+            other => panic!("{} heard {other:?}", self.member.name),
+        }
     }
 
     async fn offered(&mut self) -> wire::Offer {
