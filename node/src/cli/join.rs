@@ -80,7 +80,8 @@ fn token(argument: String) -> Result<Zeroizing<String>, Failure> {
 fn suits(invite: &Invite, config: &Config) -> Result<(), Failure> {
     if invite.role != InviteRole::Node {
         return Err(Failure::input(format!(
-            "this invite is for the developer {}: redeem it with `banyan join`, or ask the operator for a node's",
+            "this invite is for the {} {}: redeem it with `banyan join`, or ask the operator for a node's",
+            invite.role.name(),
             invite.name
         )));
     }

@@ -26,7 +26,7 @@ use crate::cli::view::JobView;
 /// The developer's name in a local run.
 const DEVELOPER: &str = "developer";
 /// How long a node that is up may take to reach the coordinator on the same machine.
-const ATTEND_WITHIN: Duration = Duration::from_secs(30);
+const ATTEND_WITHIN: Duration = Duration::from_secs(60);
 /// How often the coordinator is asked whether it did.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

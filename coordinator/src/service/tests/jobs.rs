@@ -172,6 +172,33 @@ async fn people_of_the_job_stop_it_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_job_that_was_stopped_while_its_parties_released_it_is_released() {
+    let house = House::open().await;
+    let (mut bank, mut bureau, mut ada) = house.with_parties().await;
+    let id = running(&mut bank, &mut bureau, &mut ada, &spec("crossed")).await;
+    for node in [&bank, &bureau] {
+        for phase in ["running", "held", "released"] {
+            node.phase(&id, 1, phase).await;
+        }
+    }
+    ada.until(&id, State::Held).await;
+    let cancel = wire::CancelRequest { job: id.0.to_vec().into(), reason: "too late".into() };
+    assert_eq!(ada.calls.cancel(cancel).await.unwrap().into_inner().state, "stopped");
+    // the stop is on its way, and so is their word
+    for node in [&bank, &bureau] {
+        node.ended(&id, 1).await;
+    }
+    // a watch of a job that is over is over: it is asked for again
+    let released = async {
+        while ada.job(&id).await.unwrap().state != "released" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, released).await.expect("released");
+    assert_eq!(ada.job(&id).await.unwrap().reason, "");
+}
+
+#[tokio::test]
 async fn a_deadline_passes_and_the_reason_names_who_is_missing() {
     let house = House::open().await;
     let (mut bank, mut bureau, mut ada) = house.with_parties().await;
@@ -368,6 +395,15 @@ async fn one_proposer_leaves_room_for_others_also_by_trying_again() {
     eve.propose(&another).await.unwrap();
     ada.calls.cancel(cancel(&named(0).digest())).await.unwrap();
     assert_eq!(ada.propose(&first).await.unwrap().attempt, 2);
+
+    // one answer has room for the jobs of one of them, not of both
+    for number in 1..JOBS_OPEN_PER_PROPOSER_MAX {
+        eve.propose(&Spec { name: format!("other-{number}").parse().unwrap(), ..many.clone() }).await.unwrap();
+    }
+    let mut operator = house.dial(&crate::home::Home::existing(house.path()).key().unwrap()).await;
+    let all = operator.jobs(wire::JobsRequest {}).await.unwrap().into_inner();
+    let own = ada.calls.jobs(wire::JobsRequest {}).await.unwrap().into_inner();
+    assert!(all.cut && !own.cut && all.jobs.len() > own.jobs.len(), "{} and {}", all.jobs.len(), own.jobs.len());
 
     let watches = ada.calls.clone();
     let watched = first.digest();
