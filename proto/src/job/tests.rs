@@ -122,21 +122,33 @@ fn every_wrong_field_is_named_with_its_remedy() {
         (
             "columns = [\"segment\"]",
             "columns = [7]",
-            "parties[0].columns[0]: expected text in quotes, found a number; write columns = [\"LIMIT_BAL\", \"y\"]; \
+            "parties[0].columns[0]: expected text in quotes, found 7; write columns = [\"LIMIT_BAL\", \"y\"]; \
              see line 16, column 12, and `banyan job check --example` for a whole job file",
         ),
         (
             "rows_at_most = 27000",
             "rows_at_most = -1",
-            "parties[1].rows_at_most: expected a whole number that is not negative, found a number; \
+            "parties[1].rows_at_most: expected a whole number, not below 0, found -1; \
              write rows_at_most = 30000; \
              see line 22, column 16, and `banyan job check --example` for a whole job file",
         ),
         (
             "\n[[parties]]\nname = \"bank\"",
             "\nlimits = 60\n[[parties]]\nname = \"bank\"",
-            "limits: expected a table, found a number; write [limits] and its fields; \
+            "limits: expected a table, found 60; write [limits] and its fields; \
              see line 10, column 10, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "runs = 10",
+            "runs = 5000000000",
+            "scenario.runs: expected a whole number from 0 to 4294967295, found 5000000000; write runs = 20; \
+             see line 33, column 8, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "result = \"rows\"",
+            "result = 5",
+            "result: expected one word in quotes, found 5; write result = \"rows\"; \
+             see line 6, column 10, and `banyan job check --example` for a whole job file",
         ),
         (
             "filter = \"AGE >= 18\"",

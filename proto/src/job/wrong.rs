@@ -34,27 +34,28 @@ const WHOLE: &str = "`banyan job check --example` prints a whole job file";
 
 /// A value of another type than its field, in plain words.
 fn of_another_type(text: &str, error: &toml::de::Error) -> Option<String> {
-    let (found, expected) = error
-        .message()
-        .strip_prefix("invalid type: ")
-        .or_else(|| error.message().strip_prefix("invalid value: "))?
-        .split_once(", expected ")?;
+    let value = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+    let message = error.message();
+    if message == "wanted string or table" {
+        return Some(format!("expected one word in quotes, found {value}"));
+    }
+    let told = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = told.split_once(", expected ")?;
     let expected = match expected.split_whitespace().next()? {
-        "u8" | "u32" | "u64" => "a whole number that is not negative",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" => "a whole number, not below 0",
         "a" if expected.ends_with("string") => "text in quotes",
         "a" if expected.ends_with("sequence") => "a list in brackets",
         "struct" => "a table",
         _ => expected,
     };
-    let value = error.span().and_then(|span| text.get(span)).unwrap_or_default();
     let found = match found.split_whitespace().next()? {
         // the parser hands a time over as a table
         "map" if value.starts_with(|c: char| c.is_ascii_digit()) => "a time without quotes",
         "map" => "a table",
         "sequence" => "a list",
         "string" => "text",
-        "integer" | "floating" => "a number",
-        "boolean" => "true or false",
+        "integer" | "floating" | "boolean" => value,
         _ => found,
     };
     Some(format!("expected {expected}, found {found}"))
