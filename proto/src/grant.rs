@@ -191,11 +191,12 @@ impl Chain {
             if approval.scenario != *scenario {
                 return Err(ChainError::Subject { index });
             }
-            if approval.after != head || approval.reviewer != review.reviewer || approval.party.is_some() {
-                return Err(ChainError::Order { index });
-            }
+            // a no counts whatever it follows
             if !approval.approved {
                 return Err(ChainError::Denied(approval.reviewer));
+            }
+            if approval.after != head || approval.reviewer != review.reviewer || approval.party.is_some() {
+                return Err(ChainError::Order { index });
             }
             head = Some(signed.digest());
         }
@@ -262,6 +263,11 @@ mod tests {
         let first = office.operator.sign(&no);
         let denied = Chain::new(vec![first]).verify(&Digest([1; 32]), &office.required);
         assert_eq!(denied, Err(ChainError::Denied(Reviewer::Operator)));
+        let mut final_no = approval(Reviewer::Authority, None);
+        final_no.approved = false;
+        let denied = vec![good(&office)[0].clone(), office.authority.sign(&final_no)];
+        let denied = Chain::new(denied).verify(&Digest([1; 32]), &office.required);
+        assert_eq!(denied, Err(ChainError::Denied(Reviewer::Authority)), "whatever it follows");
         let loose = vec![good(&office)[0].clone(), office.authority.sign(&approval(Reviewer::Authority, None))];
         assert_eq!(Chain::new(loose).verify(&Digest([1; 32]), &office.required), Err(ChainError::Order { index: 1 }));
     }

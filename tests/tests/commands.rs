@@ -166,6 +166,8 @@ fn a_home_is_of_one_coordinator_and_none_is_made_by_mistake() {
     let token = at(&other, &["invite", "ada", "--developer"]).answer()["token"].as_str().unwrap().to_owned();
     let refused = at(&ada, &["join", &token]).refusal(2);
     assert!(refused.contains("ada is the home of ada at another coordinator, 127.0.0.1:"), "{refused}");
+    let refused = at(&office.home(), &["join", &token]).refusal(2);
+    assert!(refused.contains("is a coordinator's home, with its key: give --home another directory"), "{refused}");
     office.developer(&["job", "list"]).answer();
 }
 

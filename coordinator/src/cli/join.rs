@@ -10,6 +10,7 @@ use serde_json::json;
 use super::answer::{Answer, Failure};
 use super::client::Client;
 use super::developer::{CoordinatorConfig, Developer, DeveloperConfig, HomeArg};
+use crate::home::Home;
 
 /// The longest line read from stdin: longer than any invite.
 const LINE_MAX: u64 = 4096;
@@ -43,6 +44,12 @@ pub(crate) async fn join(invite: &Invite, home: &Path) -> Result<Answer, Failure
             "this invite is for a node called {}: use it with `banyan-node join`; for a developer, ask for \
              `banyan invite NAME --developer`",
             invite.name
+        )));
+    }
+    if Home::existing(home).state().is_file() {
+        return Err(Failure::input(format!(
+            "{} is a coordinator's home, with its key: give --home another directory",
+            home.display()
         )));
     }
     if let Some(there) = Developer::joined(home)?.filter(|there| there.coordinator.key != invite.key) {

@@ -97,7 +97,7 @@ async fn meant(client: &mut Client, job: &str) -> Result<Digest, Failure> {
     Ok(pick(client, job).await?.digest)
 }
 
-/// A word on the job's scenario. The authority's yes follows the operator's, whose key is the coordinator's own.
+/// A word on the job's scenario. The authority's follows the operator's, whose key is the coordinator's own.
 fn sign(
     job: &JobView,
     me: &Identity,
@@ -112,16 +112,15 @@ fn sign(
         word.is_ok_and(|word| word.reviewer == Reviewer::Operator && word.scenario == scenario && word.approved)
     };
     let after = match capacity {
-        Capacity::Authority if approved && !first => {
-            Some(job.reviews.iter().find(of_operator).map(Signed::digest).ok_or_else(|| {
-                Failure::input(
-                    "the operator has not approved this scenario, and the authority's review follows that one; ask for \
-                     `banyan job review --as operator`, or give --first where nodes require none",
-                )
-            })?)
-        }
+        Capacity::Authority if !first => job.reviews.iter().find(of_operator).map(Signed::digest),
         _ => None,
     };
+    if capacity == Capacity::Authority && approved && !first && after.is_none() {
+        return Err(Failure::input(
+            "the operator has not approved this scenario, and the authority's review follows that one; ask for \
+             `banyan job review --as operator`, or give --first where nodes require none",
+        ));
+    }
     let at = When(Timestamp::now());
     Ok(me.sign(&Approval { scenario, reviewer: capacity.into(), party: None, approved, after, at }))
 }

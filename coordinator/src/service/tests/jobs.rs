@@ -199,6 +199,30 @@ async fn a_job_that_was_stopped_while_its_parties_released_it_is_released() {
 }
 
 #[tokio::test]
+async fn a_release_while_the_coordinator_was_away_counts_after_the_deadline() {
+    let house = House::open().await;
+    let (mut bank, mut bureau, mut ada) = house.with_parties().await;
+    let id = running(&mut bank, &mut bureau, &mut ada, &spec("away")).await;
+    for node in [&bank, &bureau] {
+        node.phase(&id, 1, "held").await;
+    }
+    ada.until(&id, State::Held).await;
+    let database = house.path().join("state.sqlite");
+    let house = house.crash().await;
+    // it was away for long
+    let database = rusqlite::Connection::open(database).unwrap();
+    assert_eq!(database.execute("UPDATE jobs SET started_ms = 1", []).unwrap(), 1);
+    house.desk.expire().unwrap();
+    ada.redial(&house).await;
+    assert_eq!(ada.job(&id).await.unwrap().state, "held", "its parties have not been heard yet");
+    let (bank, bureau) = (bank.again(&house).await, bureau.again(&house).await);
+    for node in [&bank, &bureau] {
+        node.ended(&id, 1).await;
+    }
+    ada.until(&id, State::Released).await;
+}
+
+#[tokio::test]
 async fn a_deadline_passes_and_the_reason_names_who_is_missing() {
     let house = House::open().await;
     let (mut bank, mut bureau, mut ada) = house.with_parties().await;
