@@ -19,12 +19,14 @@ use super::attend::{self, Instructions, digest, url, version};
 use super::desk::{Desk, Who, broken, introduction, now_ms, remark};
 use super::door::Caller;
 use super::jobs::{Job, Party, Phase};
-use super::limits::{ANSWER_MAX, EVIDENCE_MAX, LISTED_MAX, MEMBERS_MAX, WATCHES_MAX, WATCHES_PER_CALLER_MAX};
+use super::limits::{
+    ANSWER_MAX, EVIDENCE_MAX, LISTED_MAX, MEMBERS_MAX, REVIEWS_MAX, SPEC_MAX, WATCHES_MAX, WATCHES_PER_CALLER_MAX,
+};
 use super::places::Places;
 use super::relay::{self, Frames};
 use super::watch::{Changes, watch};
 use crate::roster::{Joining, Member};
-use crate::store::jobs::{NoReview, REVIEWS_MAX, Review};
+use crate::store::jobs::{NoReview, Review};
 
 /// The service as tonic calls it.
 pub(crate) struct Calls {
@@ -167,6 +169,11 @@ impl Coordinator for Calls {
 
 /// Takes a spec: a new job, a new attempt of one that is over without a result, or the job that is there.
 fn propose(desk: &Desk, member: &Member, bytes: &[u8]) -> Result<JobReply, Status> {
+    if bytes.len() > SPEC_MAX {
+        let long =
+            format!("spec: {} bytes; name fewer columns, or shorter ones: at most {SPEC_MAX} bytes", bytes.len());
+        return Err(Status::invalid_argument(long));
+    }
     let wrong = |error: SpecError| Status::invalid_argument(error.to_string());
     let spec = Spec::from_canonical(bytes).map_err(wrong)?;
     let plan = Plan::derive(&spec, &CATALOGUE).map_err(wrong)?;

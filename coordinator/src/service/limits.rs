@@ -66,6 +66,15 @@ pub(crate) const CLOCK_OFF_MAX_MS: u64 = 60_000;
 /// Bytes of a signed admission, checkpoint or approval, or of figures: all are a few hundred.
 pub(crate) const EVIDENCE_MAX: usize = 8 * 1024;
 
+/// Bytes of a spec: people read it, and its usual length is two KiB.
+pub(crate) const SPEC_MAX: usize = 256 * 1024;
+
+/// Reviews of one scenario in one capacity, each by another key. Which keys count is every node's own question.
+pub(crate) const REVIEWS_MAX: u32 = 8;
+
+/// A spec travels with the reviews of both capacities, and is shown with what both parties signed and measured.
+const _: () = assert!(SPEC_MAX + (2 * REVIEWS_MAX as usize + 6) * EVIDENCE_MAX < banyan_proto::wire::MESSAGE_MAX);
+
 /// Bytes of a published catalogue.
 pub(crate) const CATALOGUE_MAX: usize = 64 * 1024;
 

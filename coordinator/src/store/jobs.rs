@@ -8,14 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 
 use super::{Result, Store, text};
 use crate::service::jobs::{Job, Party, Phase};
-use crate::service::limits::LISTED_MAX;
+use crate::service::limits::{LISTED_MAX, REVIEWS_MAX};
 
 /// Jobs that are not over, at most: each is offered again to every node that comes back.
 const JOBS_OPEN_MAX: u32 = 1024;
 /// Of these, jobs of one proposer: nobody keeps the others from proposing.
 pub(crate) const JOBS_OPEN_PER_PROPOSER_MAX: u32 = 128;
-/// Reviews of one scenario in one capacity, each by another key. Which keys count is every node's own question.
-pub(crate) const REVIEWS_MAX: u32 = 8;
 
 const OPEN: &str = "state IN ('proposed', 'approved', 'prepared', 'running', 'held')";
 

@@ -3,9 +3,9 @@
 use banyan_proto::grant::{Approval, Chain, RequiredReview, Reviewer};
 use banyan_proto::identity::Signed;
 
-use super::super::limits::WATCHES_PER_CALLER_MAX;
+use super::super::limits::{REVIEWS_MAX, SPEC_MAX, WATCHES_PER_CALLER_MAX};
 use super::*;
-use crate::store::jobs::{JOBS_OPEN_PER_PROPOSER_MAX, REVIEWS_MAX};
+use crate::store::jobs::JOBS_OPEN_PER_PROPOSER_MAX;
 
 #[tokio::test]
 async fn a_job_goes_the_whole_way() {
@@ -285,6 +285,10 @@ async fn what_cannot_be_proposed_is_refused_with_its_field() {
     let refused = ada.calls.propose(wire::ProposeRequest { spec: bytes.into() }).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
     assert!(refused.message().starts_with("spec: not canonical"), "{}", refused.message());
+    let long = wire::ProposeRequest { spec: vec![b' '; SPEC_MAX + 1].into() };
+    let refused = ada.calls.propose(long).await.unwrap_err();
+    let teaches = "spec: 262145 bytes; name fewer columns, or shorter ones: at most 262144 bytes";
+    assert_eq!((refused.code(), refused.message()), (tonic::Code::InvalidArgument, teaches));
     house.join("bureau", InviteRole::Node).await;
     let mut tax = house.join("tax", InviteRole::Node).await;
     assert_eq!(tax.propose(&spec).await.unwrap_err().code(), tonic::Code::PermissionDenied);
