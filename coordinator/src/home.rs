@@ -121,10 +121,12 @@ impl Home {
         self.key()
     }
 
-    /// Writes a small file whole, such as a bound address.
+    /// Writes a small file whole, such as a bound address: the old text stays, or the new one is on the disk.
     pub(crate) fn write(&self, file: &Path, text: &str) -> Result<(), HomeError> {
         let new = file.with_extension("new");
-        let written = fs::write(&new, text).and_then(|()| fs::rename(&new, file));
+        let written = File::create(&new)
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&new, file));
         written.map_err(|error| HomeError::File { file: file.to_owned(), error })
     }
 

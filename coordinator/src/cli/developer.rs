@@ -148,3 +148,41 @@ fn unusable(error: HomeError) -> Failure {
         HomeError::File { .. } | HomeError::Taken(_) => Failure::not_now(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_developer_has_one_private_key_and_the_operator_the_coordinators() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("ada");
+        let said = |home: &Path| Developer::open(home).map(|_| ()).unwrap_err();
+        assert!(said(&home).to_string().contains("is no developer's home yet: ask the operator for an invite"));
+        assert!(!home.exists(), "looking makes nothing");
+
+        let key = Developer::key(&home).unwrap().public();
+        let coordinator = CoordinatorConfig { url: "hub.example:7400".into(), key };
+        let config = DeveloperConfig { name: PartyId::new("ada").unwrap(), coordinator };
+        Developer::save(&home, &config).unwrap();
+        let developer = Developer::open(&home).unwrap();
+        assert_eq!((developer.identity.public(), developer.config), (key, config));
+        let file = Home::existing(&home).identity_file();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(said(&home), Failure::Input(why) if why.contains("run `chmod 600 ")));
+
+        let hub = Home::open(&dir.path().join("hub")).unwrap();
+        let key = hub.identity().unwrap().public();
+        let store = crate::store::Store::open(&hub).unwrap();
+        assert!(said(&dir.path().join("hub")).to_string().contains("start it once with `banyan serve`"));
+        store.set_url(&"hub.example:7400".parse().unwrap()).unwrap();
+        let operator = Developer::open(&dir.path().join("hub")).unwrap();
+        assert_eq!(
+            (operator.config.name.as_str(), &operator.config.coordinator.url[..]),
+            ("operator", "hub.example:7400")
+        );
+        assert_eq!((operator.identity.public(), operator.config.coordinator.key), (key, key));
+    }
+}
