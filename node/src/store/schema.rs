@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{Result, StoreError};
 
@@ -90,18 +90,27 @@ fn connect(file: &Path) -> Result<Connection> {
 }
 
 fn make_or_recognise(connection: &mut Connection, file: &Path) -> Result<()> {
+    // in a transaction that reads: whoever opens what is there waits for no writer, and holds none up
+    if recognised(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?, file)? {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // another opener may have made it meanwhile
+    if !recognised(&transaction, file)? {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Whether it is a node's database of this version; an empty one is nobody's yet.
+fn recognised(transaction: &Transaction<'_>, file: &Path) -> Result<bool> {
     let pragma = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (pragma("application_id")?, pragma("user_version")?, tables) {
-        (0, 0, 0) => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            transaction.commit()?;
-            Ok(())
-        }
-        (APPLICATION_ID, VERSION, _) => Ok(()),
+        (0, 0, 0) => Ok(false),
+        (APPLICATION_ID, VERSION, _) => Ok(true),
         (APPLICATION_ID, found, _) if found > VERSION => {
             Err(StoreError::Newer { file: file.into(), found, known: VERSION })
         }

@@ -48,6 +48,21 @@ fn word(approved: bool) -> Approval {
 }
 
 #[test]
+fn opening_and_reading_wait_for_no_writer() {
+    let place = Place::new();
+    let writer = place.open();
+    let (bank, one) = (party("bank"), key());
+    writer.pin_peer(&bank, &one, None).unwrap();
+    // in the middle of it another handle is opened, and finds what was there before
+    let within = writer.write(|transaction| {
+        transaction.execute("DELETE FROM peers", [])?;
+        Ok(place.open().pinned(&bank)?.map(|peer| peer.key))
+    });
+    assert_eq!(within.unwrap(), Some(one));
+    assert_eq!(writer.pinned(&bank).unwrap(), None);
+}
+
+#[test]
 fn peers_are_pinned_once_and_introductions_are_kept_apart() {
     let place = Place::new();
     let store = place.open();
