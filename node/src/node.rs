@@ -139,7 +139,8 @@ impl Node {
         let (quit, quitting) = watch::channel(false); // for the jobs
         let (halt, halted) = watch::channel(false); // for all that they need
         let line: Arc<Mutex<Option<Channel>>> = Arc::default();
-        let pins = Arc::new(Pins { store: store.clone() });
+        // with a connection of its own: a handshake waits for no writer of this process
+        let pins = Arc::new(Pins { store: Store::open(&home)? });
         let relay = {
             let line = line.clone();
             Arc::new(move || line.lock().unwrap_or_else(PoisonError::into_inner).clone())
