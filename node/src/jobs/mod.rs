@@ -32,7 +32,7 @@ use self::attempt::Prepared;
 use self::basis::AttemptId;
 use self::failure::Failure;
 use self::line::{Heard, Line, REPORTS_MAX};
-use crate::peer::limits::STEPS_OPEN_MAX;
+use crate::peer::limits::RELAYED_STEPS_MAX;
 use crate::store::{Phase, Progress};
 
 /// Attempts that run at once: each may use the spec's memory.
@@ -41,7 +41,7 @@ pub(crate) const ATTEMPTS_MAX: usize = 4;
 const STEPS_PER_ATTEMPT_MAX: usize = 3;
 
 const _: () = assert!(
-    ATTEMPTS_MAX * STEPS_PER_ATTEMPT_MAX <= STEPS_OPEN_MAX,
+    ATTEMPTS_MAX * STEPS_PER_ATTEMPT_MAX <= RELAYED_STEPS_MAX,
     "all attempts may be with one peer, or through the relay"
 );
 /// The longest reason of the coordinator that is kept, in characters.

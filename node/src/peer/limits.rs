@@ -17,6 +17,10 @@ pub const STEPS_OPEN_MAX: usize = (CONNECTION_WINDOW / STREAM_WINDOW) as usize -
 
 const _: () = assert!(STEPS_OPEN_MAX * (STREAM_WINDOW as usize) < CONNECTION_WINDOW as usize);
 
+/// Steps open at once with one peer through the relay, whose line all peers share: a peer that never ends its finished
+/// steps leaves the others the three of an attempt.
+pub const RELAYED_STEPS_MAX: usize = STEPS_OPEN_MAX - 3;
+
 /// HTTP/2 streams of one connection. Never below [`STEPS_OPEN_MAX`], or a step would wait for one that waits for it;
 /// twice that, since a finished step's stream takes a moment to close.
 pub const STREAMS_MAX: u32 = 2 * STEPS_OPEN_MAX as u32;
@@ -39,6 +43,9 @@ pub const STRANGER_WAIT: Duration = Duration::from_secs(30);
 
 /// Silence that means a dead peer. A living one sends a pulse every quarter of it, however busy it is.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// How often a connection is asked whether it is there, at the least: a machine that computes may well be late by seconds.
+pub const KEEPALIVE_MIN: Duration = Duration::from_secs(10);
 
 /// How long a step waits for its peer to open it. A peer may be computing up to the step, and has no line to say so;
 /// a dead one is noticed by the coordinator long before.

@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, join_all};
 use tokio::sync::watch;
 
 use super::handshake::{End, Pairing};
-use super::limits::STEPS_OPEN_MAX;
+use super::limits::{RELAYED_STEPS_MAX, STEPS_OPEN_MAX};
 use super::stream::Raw;
 use super::{PinnedPeer, Shared, relay, sealed};
 
@@ -75,7 +75,7 @@ impl Transport for Attempt {
         if *self.closed.borrow() {
             return Err(LinkError::Closed);
         }
-        let place = self.shared.lines.take(Route::choose(&self.shared, peer, &pinned).line(peer))?;
+        let place = self.shared.lines.take(peer, Route::choose(&self.shared, peer, &pinned).line())?;
         let me = End { name: self.shared.me.clone(), key: self.shared.identity.public() };
         let opening = Opening { session: self.session, step: step.clone(), from: me.name.clone(), to: peer.clone() };
         let raw = self.stream(opening, &pinned)?;
@@ -131,46 +131,51 @@ impl Route {
         }
     }
 
-    fn line(&self, peer: &PartyId) -> Line {
+    fn line(&self) -> Line {
         match self {
-            Self::Dial(_) | Self::Await => Line::Peer(peer.clone()),
+            Self::Dial(_) | Self::Await => Line::Direct,
             Self::Relay => Line::Relay,
         }
     }
 }
 
-/// One HTTP/2 connection, whose window all its steps share.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// The HTTP/2 connection of a step, whose window all its steps share: each peer's own, or the one to the relay.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Line {
-    Peer(PartyId),
+    Direct,
     Relay,
 }
 
-/// How many steps are open on each line.
+/// How many steps are open with each peer, on which line.
 #[derive(Default)]
-pub(crate) struct Lines(Mutex<BTreeMap<Line, usize>>);
+pub(crate) struct Lines(Mutex<BTreeMap<(Line, PartyId), usize>>);
 
 /// One open step's share of its line.
 pub(crate) struct LinePlace {
-    line: Line,
+    line: (Line, PartyId),
     of: Arc<Lines>,
 }
 
 impl Lines {
-    fn take(self: &Arc<Self>, line: Line) -> Result<LinePlace, LinkError> {
+    fn take(self: &Arc<Self>, peer: &PartyId, line: Line) -> Result<LinePlace, LinkError> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(line.clone()).or_insert(0);
-        if *count >= STEPS_OPEN_MAX {
-            let to = match &line {
-                Line::Peer(peer) => peer.as_str(),
-                Line::Relay => "the relay",
-            };
+        let relayed = open.iter().filter(|((line, _), _)| *line == Line::Relay).map(|(_, count)| count).sum::<usize>();
+        let count = open.entry((line, peer.clone())).or_insert(0);
+        let full = match line {
+            Line::Direct if *count >= STEPS_OPEN_MAX => Some((STEPS_OPEN_MAX, peer.to_string())),
+            Line::Relay if *count >= RELAYED_STEPS_MAX => {
+                Some((RELAYED_STEPS_MAX, format!("{peer} through the relay")))
+            }
+            Line::Relay if relayed >= STEPS_OPEN_MAX => Some((STEPS_OPEN_MAX, "the relay".into())),
+            Line::Direct | Line::Relay => None,
+        };
+        if let Some((steps, to)) = full {
             return Err(LinkError::Refused(format!(
-                "{STEPS_OPEN_MAX} steps are open to {to}, and more could stall one another: finish one first, make steps coarser, or run fewer jobs at once"
+                "{steps} steps are open to {to}, and more could stall one another: finish one first, make steps coarser, or run fewer jobs at once"
             )));
         }
         *count += 1;
-        Ok(LinePlace { line, of: self.clone() })
+        Ok(LinePlace { line: (line, peer.clone()), of: self.clone() })
     }
 }
 
@@ -180,5 +185,34 @@ impl Drop for LinePlace {
         if let Some(count) = open.get_mut(&self.line) {
             *count = count.saturating_sub(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_peer_leaves_the_others_room_on_the_relay() {
+        let lines = Arc::<Lines>::default();
+        let party = |name| PartyId::new(name).unwrap();
+        let take = |name, line| lines.take(&party(name), line);
+        let refused = |taken: Result<LinePlace, LinkError>| taken.err().map(|error| error.to_string());
+        let full = |steps, to| {
+            Some(format!(
+                "refused: {steps} steps are open to {to}, and more could stall one another: finish one first, make steps \
+                 coarser, or run fewer jobs at once"
+            ))
+        };
+        let mut of_tax: Vec<_> = (0..12).map(|_| take("tax", Line::Relay).unwrap()).collect();
+        assert_eq!(refused(take("tax", Line::Relay)), full(12, "tax through the relay"));
+        let of_health = [(); 3].map(|()| take("health", Line::Relay).unwrap());
+        assert_eq!(refused(take("health", Line::Relay)), full(15, "the relay"));
+        let _direct: Vec<_> = (0..15).map(|_| take("tax", Line::Direct).unwrap()).collect();
+        assert_eq!(refused(take("tax", Line::Direct)), full(15, "tax"));
+        drop(of_health);
+        assert_eq!(refused(take("tax", Line::Relay)), full(12, "tax through the relay"));
+        of_tax.pop();
+        take("tax", Line::Relay).unwrap();
     }
 }
