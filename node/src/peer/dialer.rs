@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,40 +26,44 @@ pub(crate) struct Dialer {
     name: PartyId,
     keepalive: Duration,
     lines: Mutex<BTreeMap<PartyId, Arc<tokio::sync::Mutex<Option<Line>>>>>,
+    dialled: AtomicU64,
 }
 
 /// A connection, and what it was made for: with another pin or place it is made again.
+#[derive(Clone)]
 struct Line {
     key: PublicKey,
     url: String,
     client: PeerClient<Channel>,
+    /// Which of all connections this is.
+    number: u64,
 }
 
 impl Dialer {
     pub(crate) fn new(me: Arc<Identity>, name: PartyId, keepalive: Duration) -> Self {
-        Self { me, name, keepalive, lines: Mutex::default() }
+        Self { me, name, keepalive, lines: Mutex::default(), dialled: AtomicU64::new(0) }
     }
 
     /// Opens the stream of a step at the peer pinned as `key`, at `url`.
     pub(crate) async fn step(&self, opening: &Opening, key: PublicKey, url: &str) -> Result<Raw, LinkError> {
-        let (mut client, kept) = self.client(&opening.to, key, url).await?;
-        let broken = match self.open(&mut client, opening).await {
+        let (line, kept) = self.connected(&opening.to, key, url).await?;
+        let broken = match self.open(line.client, opening).await {
             Err(status) if kept && is_broken(&status) => status,
             Err(status) => return Err(link_error(&status, url)),
             Ok(raw) => return Ok(raw),
         };
         tracing::debug!(peer = %opening.to, error = %broken.message(), "the kept connection is gone, dialling again");
-        self.forget(&opening.to).await;
-        let (mut client, _) = self.client(&opening.to, key, url).await?;
-        self.open(&mut client, opening).await.map_err(|status| link_error(&status, url))
+        self.forget(&opening.to, line.number).await;
+        let (line, _) = self.connected(&opening.to, key, url).await?;
+        self.open(line.client, opening).await.map_err(|status| link_error(&status, url))
     }
 
     /// Makes the connection to a peer, if there is none.
     pub(crate) async fn connect(&self, peer: &PartyId, key: PublicKey, url: &str) -> Result<(), LinkError> {
-        self.client(peer, key, url).await.map(drop)
+        self.connected(peer, key, url).await.map(drop)
     }
 
-    async fn open(&self, client: &mut PeerClient<Channel>, opening: &Opening) -> Result<Raw, Status> {
+    async fn open(&self, mut client: PeerClient<Channel>, opening: &Opening) -> Result<Raw, Status> {
         let (body, raw) = stream::dialled(wire::StepOpen::from(opening));
         match timeout(HANDSHAKE_WAIT, client.step(body)).await {
             Ok(answer) => Ok(raw(answer?.into_inner())),
@@ -67,26 +72,22 @@ impl Dialer {
     }
 
     /// The connection to a peer, and whether it was there before.
-    async fn client(
-        &self,
-        peer: &PartyId,
-        key: PublicKey,
-        url: &str,
-    ) -> Result<(PeerClient<Channel>, bool), LinkError> {
+    async fn connected(&self, peer: &PartyId, key: PublicKey, url: &str) -> Result<(Line, bool), LinkError> {
         let line = self.line(peer);
         // held while dialling, so that steps opened together share one connection
         let mut line = line.lock().await;
         if let Some(line) = line.as_ref().filter(|line| line.key == key && line.url == url) {
-            return Ok((line.client.clone(), true));
+            return Ok((line.clone(), true));
         }
         *line = None;
         let client = self.dial(peer, key, url).await?;
-        *line = Some(Line { key, url: url.to_owned(), client: client.clone() });
-        Ok((client, false))
+        let number = self.dialled.fetch_add(1, Ordering::Relaxed);
+        Ok((line.insert(Line { key, url: url.to_owned(), client, number }).clone(), false))
     }
 
-    async fn forget(&self, peer: &PartyId) {
-        *self.line(peer).lock().await = None;
+    /// Drops a connection, unless another step has noticed it too and dialled again already.
+    async fn forget(&self, peer: &PartyId, number: u64) {
+        self.line(peer).lock().await.take_if(|line| line.number == number);
     }
 
     fn line(&self, peer: &PartyId) -> Arc<tokio::sync::Mutex<Option<Line>>> {
