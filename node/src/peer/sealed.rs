@@ -116,7 +116,6 @@ async fn drive(
     let patience = if finished.into_inner() && !matches!(outcome, Err(Ended::Link(_))) {
         LINGER_MAX
     } else {
-        // a peer that is not told would take the end of the stream for a cut
         let _ = timeout(LAST_WORDS, raw.outbound.send(Out::Stop("stopped"))).await;
         LAST_WORDS
     };
@@ -259,7 +258,9 @@ async fn receive_all(
     loop {
         let sealed = match timeout(idle, raw.next()).await {
             Err(_) => return Err(LinkError::Silent),
-            Ok(None) => return Err(LinkError::Cut),
+            // Without the end mark something is missing, but who cut it off is open: gRPC ends a request that was reset as if
+            // it were complete, and a relay passes that on. No deviation, then, that would name the peer.
+            Ok(None) => return Err(LinkError::Closed),
             Ok(Some(item)) => match item? {
                 Some(frame) => frame,
                 None => continue,
