@@ -16,6 +16,7 @@ use futures::channel::mpsc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -25,8 +26,8 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::limits::{
-    CONNECTION_WINDOW, CONNECTIONS_PER_PEER_MAX, HANDSHAKE_WAIT, HANDSHAKES_MAX, HEADERS_MAX, RESETS_MAX,
-    STREAM_WINDOW, STREAMS_MAX,
+    CONNECTION_WINDOW, CONNECTIONS_PER_PEER_MAX, HANDSHAKE_WAIT, HANDSHAKES_MAX, HEADERS_MAX, KEEPALIVE_MIN,
+    RESETS_MAX, STREAM_WINDOW, STREAMS_MAX,
 };
 use super::rendezvous::Refusal;
 use super::{Error, Shared, stream};
@@ -41,7 +42,9 @@ pub(crate) async fn serve(
     let known = Pins::Test(Arc::new(move |key| directory.knows(key)));
     let tls = TlsAcceptor::from(Arc::new(pinned::server_config(&shared.identity, known)?));
     let (ready, connections) = tokio::sync::mpsc::channel(1);
-    let accepting = tokio::spawn(accept(listener, tls, ready));
+    // dropped with this future, it gives the port back
+    let mut accepting = JoinSet::new();
+    accepting.spawn(accept(listener, tls, ready));
     let keepalive = keepalive(shared.options.idle);
     let service = PeerServer::new(Steps(shared))
         .max_decoding_message_size(wire::MESSAGE_MAX)
@@ -56,13 +59,12 @@ pub(crate) async fn serve(
         .http2_keepalive_timeout(Some(keepalive))
         .serve_with_incoming_shutdown(service, ReceiverStream::new(connections), stop)
         .await;
-    accepting.abort();
     Ok(served?)
 }
 
-/// A dead connection is noticed before its steps are taken for silent.
+/// A dead connection is noticed before its steps are taken for silent, and a busy one is not taken for dead.
 pub(crate) fn keepalive(idle: Duration) -> Duration {
-    idle / 3
+    (idle / 3).max(KEEPALIVE_MIN)
 }
 
 async fn accept(

@@ -1,6 +1,7 @@
 //! A few nodes that know each other, and a relay.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,15 +16,20 @@ use banyan_protocols::session::{Session, SessionId, SessionParts};
 use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use futures::{SinkExt, StreamExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 use zeroize::Zeroizing;
 
 use crate::peer::{Directory, Handle, Options, PeerService, PinnedPeer, RelayLine};
 
-/// Short enough for tests, long enough for a busy machine.
-pub(super) const IDLE: Duration = Duration::from_secs(2);
+/// What a node waits for where a test waits for something else: longer than any stall of a busy machine.
+const LONG: Duration = Duration::from_secs(20);
+/// What a test waits for, where nothing else depends on it.
+pub(super) const SHORT: Duration = Duration::from_secs(1);
+/// Nothing takes so long, even on a busy machine, unless it hangs.
+pub(super) const CEILING: Duration = Duration::from_secs(30);
 
 pub(super) fn party(name: &str) -> PartyId {
     PartyId::new(name).unwrap()
@@ -63,12 +69,21 @@ pub(super) struct Node {
 
 /// A node, listening or not. It knows nobody yet.
 pub(super) async fn node(name: &str, listens: bool, relay: Option<RelayLine>) -> Node {
+    node_with(name, listens, relay, |_| {}).await
+}
+
+/// A node whose times a test has changed.
+pub(super) async fn node_with(
+    name: &str,
+    listens: bool,
+    relay: Option<RelayLine>,
+    change: impl FnOnce(&mut Options),
+) -> Node {
     let identity = Arc::new(Identity::generate().unwrap());
     let pins = Arc::new(Pins::default());
-    let mut options = Options::new(party(name), listens);
-    options.idle = IDLE;
-    options.arrival = IDLE;
-    options.stranger = IDLE;
+    let (idle, arrival, stranger) = (LONG, LONG, LONG);
+    let mut options = Options { idle, arrival, stranger, ..Options::new(party(name), listens) };
+    change(&mut options);
     let (service, handle) = PeerService::new(identity.clone(), pins.clone(), relay, options);
     let (mut url, mut listener) = (None, None);
     if listens {
@@ -107,11 +122,59 @@ impl Node {
 
 /// Two nodes that know each other, the smaller name first.
 pub(super) async fn pair(listens: [bool; 2], relay: Option<RelayLine>) -> (Node, Node) {
-    let bank = node("bank", listens[0], relay.clone()).await;
-    let tax = node("tax", listens[1], relay).await;
+    pair_with(listens, relay, |_| {}).await
+}
+
+/// Two that can be dialled, whose times a test has changed.
+pub(super) async fn pair_that(change: impl Fn(&mut Options)) -> (Node, Node) {
+    pair_with([true, true], None, change).await
+}
+
+async fn pair_with(listens: [bool; 2], relay: Option<RelayLine>, change: impl Fn(&mut Options)) -> (Node, Node) {
+    let bank = node_with("bank", listens[0], relay.clone(), &change).await;
+    let tax = node_with("tax", listens[1], relay, &change).await;
     bank.knows(&tax);
     tax.knows(&bank);
     (bank, tax)
+}
+
+/// A way to a node on which connections can be counted, and cut.
+pub(super) struct Door {
+    pub(super) url: String,
+    passed: Arc<AtomicUsize>,
+    cut: Arc<Notify>,
+}
+
+impl Door {
+    pub(super) fn passed(&self) -> usize {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn cut(&self) {
+        self.cut.notify_waiters();
+    }
+}
+
+/// A door to what listens at `to`.
+pub(super) async fn door(to: String) -> Door {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = listener.local_addr().unwrap().to_string();
+    let (passed, cut) = (Arc::<AtomicUsize>::default(), Arc::<Notify>::default());
+    let door = Door { url, passed: passed.clone(), cut: cut.clone() };
+    tokio::spawn(async move {
+        while let Ok((mut outside, _)) = listener.accept().await {
+            passed.fetch_add(1, Ordering::Relaxed);
+            let (to, cut) = (to.clone(), cut.clone());
+            tokio::spawn(async move {
+                let mut inside = TcpStream::connect(to).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut outside, &mut inside) => {}
+                    () = cut.notified() => {}
+                }
+            });
+        }
+    });
+    door
 }
 
 /// A message of any bytes.
@@ -141,7 +204,7 @@ pub(super) struct TestRelay {
     tamper: Option<fn(&mut StepFrame, usize)>,
 }
 
-/// Starts a relay and gives the line to it. `tamper` sees every frame of the second end that comes, with its number.
+/// Starts a relay and gives the line to it. `tamper` sees every frame of the tax office but pulses, with its number.
 pub(super) async fn relay(tamper: Option<fn(&mut StepFrame, usize)>) -> RelayLine {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
@@ -161,10 +224,12 @@ async fn forward(
 ) {
     let mut number = 0;
     while let Some(Ok(mut frame)) = from.next().await {
-        if let Some(tamper) = tamper {
-            tamper(&mut frame, number);
+        if !frame.frame.is_empty() {
+            if let Some(tamper) = tamper {
+                tamper(&mut frame, number);
+            }
+            number += 1;
         }
-        number += 1;
         if to.send(Ok(frame)).await.is_err() {
             break;
         }
@@ -186,6 +251,8 @@ impl Coordinator for TestRelay {
     async fn relay(&self, request: Request<Streaming<StepFrame>>) -> Answer<Self::RelayStream> {
         let mut frames = request.into_inner();
         let open = frames.message().await?.and_then(|frame| frame.open).unwrap();
+        let tamper = |from: &str| self.tamper.filter(|_| from == "tax");
+        let (of_this, of_other) = (tamper(&open.from), tamper(&open.to));
         let mut ends = [open.from, open.to];
         ends.sort();
         let key = [&open.session[..], open.step.as_bytes(), ends.concat().as_bytes()].concat();
@@ -194,8 +261,8 @@ impl Coordinator for TestRelay {
         let mut waiting = self.waiting.lock().unwrap();
         match waiting.remove(&key) {
             Some((other, from_other)) => {
-                tokio::spawn(forward(from_other, sender, None));
-                tokio::spawn(forward(frames, other, self.tamper));
+                tokio::spawn(forward(from_other, sender, of_other));
+                tokio::spawn(forward(frames, other, of_this));
             }
             None => drop(waiting.insert(key, (sender, frames))),
         }
