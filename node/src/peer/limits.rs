@@ -15,7 +15,10 @@ pub const CONNECTION_WINDOW: u32 = 16 << 20;
 /// 16 MiB / 1 MiB − 1 = 15, which carries every attempt that a node runs at once.
 pub const STEPS_OPEN_MAX: usize = (CONNECTION_WINDOW / STREAM_WINDOW) as usize - 1;
 
-const _: () = assert!(STEPS_OPEN_MAX * (STREAM_WINDOW as usize) < CONNECTION_WINDOW as usize);
+const _: () = assert!(
+    (STEPS_OPEN_MAX + 1) * STREAM_WINDOW as usize <= CONNECTION_WINDOW as usize,
+    "one window stays free; on the line to the relay it is that of the standing line"
+);
 
 /// Steps open at once with one peer through the relay, whose line all peers share: a peer that never ends its finished
 /// steps leaves the others the three of an attempt.
