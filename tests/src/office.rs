@@ -70,12 +70,18 @@ impl Office {
         let args = ["serve", "--listen", &self.address, "--home", home.to_str().expect("a path")];
         let log = self.dir.path().join("coordinator.log");
         let known = std::fs::read_to_string(&listen_addr).ok();
-        let daemon = Daemon::start(&bin("banyan"), &args, &log);
+        let start = || Daemon::start(&bin("banyan"), &args, &log);
+        let mut daemon = start();
         until("the coordinator is up", || {
+            if !daemon.runs() {
+                // a node that dials again may have the port as its own end, for a moment
+                assert!(known.is_some(), "it ended: {}", std::fs::read_to_string(&log).unwrap_or_default());
+                daemon = start();
+            }
             let now = std::fs::read_to_string(&listen_addr).ok();
             match &known {
                 None => now.is_some_and(|address| !address.is_empty()),
-                Some(address) => std::net::TcpStream::connect(address.trim()).is_ok(),
+                Some(address) => std::net::TcpStream::connect(address.trim()).is_ok() && daemon.runs(),
             }
         });
         self.address = std::fs::read_to_string(&listen_addr).expect("an address").trim().to_owned();
@@ -132,6 +138,38 @@ impl Office {
         proposed
     }
 
+    /// Proposes a job and has it run so far that the bank is in its protocol and cannot get on: the bureau has begun its
+    /// part and stands still, until [`Daemon::go_on`]. None of it depends on who is faster.
+    pub fn propose_and_stand_still(&self, job: &Job) {
+        let (bank, bureau) = (&self.bank, &self.bureau);
+        let ran = [bank, bureau].map(|party| party.acts("run"));
+        self.propose_and_wait_for_the_bureau(job);
+        // it waits for the bureau to be prepared
+        bank.daemon().freeze();
+        bureau.daemon().go_on();
+        at_once("the bureau runs", || bureau.acts("run") > ran[1]);
+        bureau.daemon().freeze();
+        bank.daemon().go_on();
+        at_once("the bank runs", || bank.acts("run") > ran[0]);
+    }
+
+    /// Proposes a job and has the bank prepare it. The bureau has admitted it and stands still.
+    pub fn propose_and_wait_for_the_bureau(&self, job: &Job) {
+        let comes_to = |name: &str, phase: &str| {
+            until(&format!("{name} has {phase} {}", job.name), || {
+                let job = self.job(&job.name);
+                let parties = job["parties"].as_array().cloned().unwrap_or_default();
+                parties.iter().any(|party| party["name"] == name && party["phase"] == phase)
+            });
+        };
+        self.propose(job);
+        self.bureau.approve(&job.name);
+        comes_to("bureau", "admitted");
+        self.bureau.daemon().freeze();
+        self.bank.approve(&job.name);
+        comes_to("bank", "prepared");
+    }
+
     /// Where a job stands, by the coordinator.
     pub fn job(&self, name: &str) -> Value {
         self.developer(&["job", "status", name]).answer()
@@ -182,15 +220,27 @@ pub fn is_over(job: &Value) -> bool {
     ["released", "refused", "stopped", "expired", "failed"].contains(&job["state"].as_str().unwrap_or_default())
 }
 
-/// Waits for something, by asking again and again.
+/// Waits for something, by asking again and again: with whole processes, so not too often.
 ///
 /// # Panics
 /// Where it does not come.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, is_so: impl FnMut() -> bool) {
+    asking_every(Duration::from_millis(100), what, is_so);
+}
+
+/// As [`until`], for a moment that must not be missed and that is seen at a glance.
+///
+/// # Panics
+/// Where it does not come.
+pub fn at_once(what: &str, is_so: impl FnMut() -> bool) {
+    asking_every(Duration::from_micros(500), what, is_so);
+}
+
+fn asking_every(pause: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(pause);
     }
 }
 

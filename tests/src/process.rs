@@ -3,9 +3,16 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use crate::office::until;
+
+/// No command takes so long unless it hangs.
+const COMMAND_MAX: Duration = Duration::from_secs(120);
 
 /// What a command said.
 #[derive(Clone, Debug)]
@@ -41,10 +48,22 @@ impl Said {
 /// Runs a command to its end.
 ///
 /// # Panics
-/// Where it does not start.
+/// Where it does not start, or does not end.
 pub fn call(program: &Path, args: &[&str]) -> Said {
-    let output = Command::new(program).args(args).stdin(Stdio::null()).output().expect("the program starts");
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the program starts");
+    let pid = pid_of(&child);
+    let (ended, end) = channel::<()>();
+    let guard = std::thread::spawn(move || {
+        let hangs = end.recv_timeout(COMMAND_MAX).is_err();
+        hangs && kill_process(pid, Signal::KILL).is_ok()
+    });
+    let output = child.wait_with_output().expect("its words");
+    let _ = ended.send(());
     let text = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
+    let killed = guard.join().expect("the guard ends");
+    assert!(!killed, "{} {args:?} did not end within {COMMAND_MAX:?}:\n{text}", program.display());
     let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
     Said { exit: output.status.code(), json, text }
 }
@@ -84,6 +103,16 @@ impl Daemon {
     /// Ends it as a power cut would.
     pub fn kill(self) {}
 
+    /// Tells it to stop, and waits until it has; gives its exit code.
+    ///
+    /// # Panics
+    /// Where it does not stop.
+    pub fn terminate(mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        until("the daemon stops", || !self.runs());
+        self.child.wait().expect("its end").code()
+    }
+
     /// It does nothing until [`Daemon::go_on`].
     ///
     /// # Panics
@@ -101,9 +130,12 @@ impl Daemon {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, signal).expect("it runs");
+        kill_process(pid_of(&self.child), signal).expect("it runs");
     }
+}
+
+fn pid_of(child: &Child) -> Pid {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id")
 }
 
 impl Drop for Daemon {

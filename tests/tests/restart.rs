@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use banyan_tests::job::Job;
-use banyan_tests::office::{Office, is_over, result, until};
+use banyan_tests::office::{Office, at_once, is_over, result};
 use banyan_tests::party::Party;
 
 /// Enough for a protocol that takes a moment, so that kills land inside.
@@ -91,14 +91,14 @@ fn anyone_killed_at_any_moment() {
 fn a_run_is_spent_by_an_attempt_that_was_cut_off() {
     let mut office = Office::open(ROWS);
     let job = Job { runs: 2, ..Job::new("first", ROWS) };
-    office.propose_and_approve(&job);
-    reached(&office.bank, "snapshot", 0, || false);
+    office.propose_and_wait_for_the_bureau(&job);
     office.bank.kill();
     office.bank.up();
     assert_eq!(
         office.failed("first"),
         "bank failed: restarted: the node was restarted during the attempt; the job may be tried again"
     );
+    office.bureau.daemon().go_on();
     assert_eq!(office.bank.runs_spent(), 1);
     let attempt = office.bank.ended("first");
     assert_eq!(attempt["reason"], "the node was restarted during the attempt: propose the job again");
@@ -118,11 +118,9 @@ fn a_run_is_spent_by_an_attempt_that_was_cut_off() {
 #[test]
 fn what_the_coordinator_did_not_hear_is_told_again() {
     let mut office = Office::open(ROWS);
-    office.propose_and_approve(&Job::new("unheard", ROWS));
-    for party in [&office.bank, &office.bureau] {
-        reached(party, "run", 0, || false);
-    }
+    office.propose_and_stand_still(&Job::new("unheard", ROWS));
     office.coordinator.as_ref().expect("it runs").freeze();
+    office.bureau.daemon().go_on();
     for party in [&office.bank, &office.bureau] {
         assert_eq!(party.ended("unheard")["state"], "completed", "the nodes need it no more");
     }
@@ -135,9 +133,7 @@ fn what_the_coordinator_did_not_hear_is_told_again() {
 #[test]
 fn a_result_whose_end_was_not_noted_is_a_result() {
     let mut office = Office::open(ROWS);
-    office.propose_and_approve(&Job::new("noted", ROWS));
-    reached(&office.bank, "run", 0, || false);
-    office.bureau.daemon().freeze();
+    office.propose_and_stand_still(&Job::new("noted", ROWS));
     office.bank.daemon().freeze();
     let state = |name: &str| office.bank.home.join(name);
     let files = ["state.sqlite", "state.sqlite-wal"].map(|name| (state(name), std::fs::read(state(name)).unwrap()));
@@ -180,16 +176,10 @@ fn propose(office: &Office, job: &Job, first: bool) {
 /// Waits for the next record of an act, without a pause: that is the moment.
 fn reached(party: &Party, act: &str, before: usize, mut is_over: impl FnMut() -> bool) {
     let mut looks = 0_u32;
-    until(&format!("{} records {act}", party.name), || {
-        for _ in 0..20 {
-            if party.acts(act) > before {
-                return true;
-            }
-            std::thread::sleep(Duration::from_micros(500));
-        }
+    at_once(&format!("{} records {act}", party.name), || {
         looks += 1;
         // a job that ended early is told as such
-        looks.is_multiple_of(100) && is_over()
+        party.acts(act) > before || looks.is_multiple_of(2000) && is_over()
     });
 }
 
