@@ -1,6 +1,7 @@
 //! One honest node against a coordinator that lies, and against peers that are not who they say. The node believes its
 //! own people, its own pins and its own policy; whatever else is said costs it nothing but a refusal on the record.
 
+mod bureau;
 mod coordinator;
 
 use banyan_proto::canonical::{Canonical, Digest};
@@ -11,12 +12,14 @@ use banyan_proto::wire::{self, instruction, report, verdict};
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::party::PartyId;
 use banyan_tests::job::Job;
-use banyan_tests::office::{Office, table, until};
+use banyan_tests::office::{Office, id, table, until};
 use banyan_tests::party::Party;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
+use bureau::Bureau;
 use coordinator::{Evil, Line};
 
 const ROWS: usize = 40;
@@ -314,6 +317,42 @@ async fn another_key_at_the_place_of_a_peer_is_named() {
     let reason = stage.reason(&spec);
     assert!(reason.starts_with("link to bureau at step ") && reason.ends_with(&expected), "{reason}");
     assert!(stage.bank.results().is_empty());
+}
+
+/// Between the protocol's end and everybody's signature the receiver has the result in memory. Whatever its people do
+/// then that ends the job, nothing of it opens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_when_its_people_end_the_job_never_opens() {
+    let evil = Evil::start().await;
+    let (listener, bureau) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Identity::generate().unwrap());
+    evil.introduce("bureau", &bureau.public(), &listener.local_addr().unwrap().to_string());
+    let key = Identity::from_pem(&bureau.to_pem()).unwrap();
+    let mut stage = Stage::over(evil, bureau).await;
+    let bureau = Bureau::listen(key, listener, stage.bank.key.parse().unwrap());
+    let endings: [(&str, &[&str], &str); 3] = [
+        ("denied", &["deny", "denied", "--yes", "--reason", "consent withdrawn"], "approval-denied"),
+        ("revoked", &["halt", "revoked", "--reason", "consent withdrawn"], "scenario-revoked"),
+        ("halted", &["halt", "--all", "--reason", "incident 17"], "halted"),
+    ];
+    for (round, (name, ending, code)) in endings.into_iter().enumerate() {
+        let spec = Spec::from_toml(&Job { scenario: name.into(), ..Job::new(name, ROWS) }.to_toml()).unwrap();
+        let mine = stage.admitted(&spec).await;
+        let theirs = stage.bureau.sign(&stage.admission(&spec)).to_bytes().into();
+        stage.prepare(&spec, 1, &[mine, theirs]).await;
+        assert!(matches!(stage.line.hear().await, report::Body::Phase(phase) if phase.phase == "prepared"));
+        let job = spec.digest().0.to_vec().into();
+        stage.line.say(instruction::Body::Run(wire::Run { job, attempt: 1 })).await;
+        let (_open, _) = bureau.run(&spec, (ROWS / 2..ROWS).map(id).collect()).await.unwrap();
+        until("the bank holds the result", || stage.bank.acts("hold") > round);
+
+        stage.bank.call(ending).answer();
+        let ended = stage.line.ended(1).await;
+        assert_eq!((ended.ok, ended.code.as_str()), (false, code), "{name}");
+        assert_eq!(stage.bank.ended(name)["state"], "failed");
+        assert!(stage.bank.results().is_empty(), "{name}");
+        assert_eq!(stage.bank.acts("release"), 0, "{name}");
+    }
+    stage.bank.verify();
 }
 
 /// A node that lost its key is another one, whatever it calls itself: the coordinator does not let it take the name, and
