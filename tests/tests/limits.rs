@@ -1,6 +1,7 @@
 //! Everything has a limit, and every limit ends in words: deadlines, silent peers, validity, halts, ports, homes, files
 //! that change under a job. And no identifier is anywhere but in the data and in the result.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -199,8 +200,11 @@ fn identifiers_are_in_the_data_and_the_result_and_nowhere_else() {
         office.developer(&["job", "report", "canary"]).text,
         answers.iter().map(Value::to_string).collect(),
     ];
-    let ids: Vec<String> = (0..ROWS + ROWS / 2).map(id).collect();
-    let found = |bytes: &[u8]| ids.iter().find(|id| contains(bytes, id.as_bytes())).cloned();
+    let ids: BTreeSet<String> = (0..ROWS + ROWS / 2).map(id).collect();
+    let found = |bytes: &[u8]| {
+        let mut places = bytes.windows(id(0).len()).filter(|place| place.starts_with(b"3201"));
+        places.find_map(|place| ids.get(std::str::from_utf8(place).ok()?))
+    };
     for text in &said {
         assert_eq!(found(text.as_bytes()), None, "{text}");
     }
@@ -247,8 +251,4 @@ fn files(directory: &Path) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
