@@ -116,6 +116,7 @@ async fn drive(
     let patience = if finished.into_inner() && !matches!(outcome, Err(Ended::Link(_))) {
         LINGER_MAX
     } else {
+        // said outright, where the peer still reads
         let _ = timeout(LAST_WORDS, raw.outbound.send(Out::Stop("stopped"))).await;
         LAST_WORDS
     };
