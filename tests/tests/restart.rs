@@ -114,6 +114,28 @@ fn a_run_is_spent_by_an_attempt_that_was_cut_off() {
     );
 }
 
+/// A node that is told to stop ends what is under way, on the record, and tells the others.
+#[test]
+fn a_node_that_is_stopped_ends_its_attempt_and_says_so() {
+    let mut office = Office::open(ROWS);
+    let job = Job::new("stopped", ROWS);
+    office.propose_and_stand_still(&job);
+    let stopped = office.bank.daemon.take().expect("it runs").terminate();
+    assert_eq!(stopped, Some(0), "{}", office.bank.log());
+    let attempt = office.bank.attempts("stopped").pop().unwrap();
+    assert_eq!((&attempt["state"], &attempt["code"]), (&"failed".into(), &"stopped".into()), "{attempt:#}");
+    assert_eq!(attempt["reason"], "the node was shut down during the attempt");
+    // it told the coordinator itself: nobody else could have
+    assert_eq!(office.failed("stopped"), "bank failed: stopped: stopped, or the node was shut down");
+    assert!(office.bank.results().is_empty());
+    office.bank.verify();
+    office.bureau.daemon().go_on();
+    in_order(&office, &job, "stopped");
+    office.bank.up();
+    office.propose(&job);
+    office.released("stopped", 2);
+}
+
 /// What lies in the socket of a coordinator that is killed is lost; the nodes say it again.
 #[test]
 fn what_the_coordinator_did_not_hear_is_told_again() {
