@@ -37,6 +37,10 @@ pub const HANDSHAKES_MAX: usize = 64;
 /// A TLS handshake and the first message of a stream take two round trips; this is for a bad line.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 
+/// How long an attempt waits for its connections before it says that it is ready: a handshake over a slow line, and no
+/// more, since a peer that does not answer holds up the others.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(1);
+
 /// Streams of all peers together whose session is not known here yet. A peer has [`STEPS_OPEN_MAX`] of them.
 pub const STRANGERS_MAX: usize = 64;
 

@@ -165,9 +165,9 @@ impl Handle {
     }
 
     /// Makes the connections that an attempt with the parties of `roster` will need, so that its time is not spent on
-    /// handshakes.
+    /// handshakes. Waits no longer than [`limits::CONNECT_WAIT`]: what was not made by then is made when a step needs it.
     pub async fn connect(&self, roster: &[PartyId]) {
-        transport::connect(&self.shared, roster).await;
+        let _ = tokio::time::timeout(limits::CONNECT_WAIT, transport::connect(&self.shared, roster)).await;
     }
 
     /// Closes a session whoever holds its transport, as when a job is stopped.

@@ -22,9 +22,9 @@ pub(crate) enum BenchCommand {
 /// What every bench answers. Later kinds keep these fields and add their own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Figures {
-    /// From reading the input to the output written, in seconds; the nodes' handshakes are in it.
+    /// From reading the input to the output written, in seconds, between nodes that are connected.
     wall_s: f64,
-    /// Before that: processes, keys, approvals.
+    /// Before that: processes, keys, approvals, handshakes.
     setup_s: f64,
     /// Messages one after another: counted in memory, the plan's with processes.
     rounds: u32,

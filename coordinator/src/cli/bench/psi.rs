@@ -28,9 +28,9 @@ use crate::cli::progress::Progress;
   banyan bench psi --protocol dh --size 65536 --via memory --net lan
 
 Both files have 18-character ids, half of the smaller one in common. wall_s is reading the CSV, the protocol, the release, \
-and writing the CSV; the nodes dial each other when the protocol begins, so their handshakes are in it, and processes, keys \
-and approvals in setup_s. rounds are the plan's. cpu_s and peak_rss_mb are of each node's process. With --via memory both \
-parties are in one process, the network's time is simulated, files are left out, and rounds are counted.
+and writing the CSV, between nodes that are connected; processes, keys, approvals and handshakes are in setup_s. rounds are \
+the plan's. cpu_s and peak_rss_mb are of each node's process. With --via memory both parties are in one process, the \
+network's time is simulated, files are left out, and rounds are counted.
 
 --net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
 proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
