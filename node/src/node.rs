@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::identity::PublicKey;
+use banyan_proto::published::Published;
 use banyan_protocols::compute::Pool;
 use banyan_protocols::party::PartyId;
 use tokio::net::TcpListener;
@@ -246,6 +248,8 @@ fn url(config: &Config, listener: Option<&TcpListener>) -> Option<String> {
 /// whole, so other tasks leave this thread.
 fn published(catalog: &Path, data: &Path, known: &KnownBands) -> Vec<u8> {
     let published = || Ok::<_, DataError>(Catalog::load(catalog, data)?.publish_readable(known));
+    // whatever a file does to its reader, the line to the coordinator stands
+    let published = || catch_unwind(AssertUnwindSafe(published)).unwrap_or_else(|_| Ok(Published::default()));
     tokio::task::block_in_place(published)
         .inspect_err(|error| tracing::warn!(%error, "the catalogue is not published"))
         .unwrap_or_default()

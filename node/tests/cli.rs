@@ -522,7 +522,7 @@ fn a_stop_is_made_also_where_it_cannot_be_recorded() {
     fs::create_dir(&log).unwrap();
     let said = node.say(&["halt", "--all", "--reason", "incident 17"]);
     let expected = format!(
-        "everything is halted at this node; `banyan-node halt --resume` lets jobs run again\nNOT recorded: {}: Is a directory \
+        "everything is halted at this node; `banyan-node halt --resume --reason …` lets jobs run again\nNOT recorded: {}: Is a directory \
          (os error 21); write down who stopped what and when, and put the log right: nothing runs again without it\n",
         log.display()
     );
@@ -535,6 +535,10 @@ fn a_stop_is_made_also_where_it_cannot_be_recorded() {
     fs::rename(&kept, &log).unwrap();
     let said = node.json(&["halt", "--all", "--reason", "incident 18"]);
     assert_eq!([&said["ok"], &said["halted"], &said["recorded"]], [true; 3]);
+    fs::write(node.path().join("config.toml"), "name = ").unwrap();
+    let said = node.json(&["halt", "--all", "--reason", "incident 19"]);
+    assert_eq!([&said["ok"], &said["halted"], &said["recorded"]], [false, true, false]);
+    assert_eq!(Store::open(&node.home()).unwrap().halted().unwrap().unwrap().reason, "incident 19");
 }
 
 #[test]

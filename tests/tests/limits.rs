@@ -21,9 +21,9 @@ const HALTED_WITHIN_MS: i64 = 10_000;
 #[test]
 fn a_peer_that_never_prepares_ends_at_the_deadline() {
     let office = Office::open(ROWS);
-    let job = Job { deadline_s: 3, ..Job::new("late", ROWS) };
+    let job = Job { deadline_s: 6, ..Job::new("late", ROWS) };
     office.propose_and_wait_for_the_bureau(&job);
-    deadline_of(&office.bank.ended("late"), 3);
+    deadline_of(&office.bank.ended("late"), 6);
     assert_eq!(office.failed("late"), "bank failed: deadline: the deadline passed");
     office.bureau.daemon().go_on();
     nothing_left(&office);
@@ -32,10 +32,10 @@ fn a_peer_that_never_prepares_ends_at_the_deadline() {
 #[test]
 fn a_peer_that_goes_silent_ends_at_the_deadline() {
     let office = Office::open(ROWS);
-    // sooner than the bank gives up to open its step there, which takes 10 s from when it runs
-    let job = Job { deadline_s: 8, ..Job::new("silent", ROWS) };
+    // sooner than the bank gives up to open its step there: 10 s from when it runs, a second after it begins
+    let job = Job { deadline_s: 10, ..Job::new("silent", ROWS) };
     office.propose_and_stand_still(&job);
-    deadline_of(&office.bank.ended("silent"), 8);
+    deadline_of(&office.bank.ended("silent"), 10);
     assert_eq!(office.failed("silent"), "bank failed: deadline: the deadline passed");
     office.bureau.daemon().go_on();
     let bureau = office.bureau.ended("silent");
@@ -108,7 +108,10 @@ fn a_halt_stops_a_running_job() {
     let took_ms = changed.as_millisecond() - since.as_millisecond();
     assert!(took_ms < HALTED_WITHIN_MS, "halted {since}, ended {changed}");
     assert_eq!(ended["code"], "halted");
-    assert_eq!(ended["reason"], "everything is halted here: incident 17; `banyan-node halt --resume` ends it");
+    assert_eq!(
+        ended["reason"],
+        "everything is halted here: incident 17; `banyan-node halt --resume --reason …` ends it"
+    );
     let log = fs::read_to_string(office.bank.home.join("audit/log.jsonl")).unwrap();
     assert!(log.contains("\"outcome\":\"halted: incident 17\"") && log.contains("\"outcome\":\"attempt 1 halted\""));
     assert!(office.failed("halted").starts_with("bank failed: halted"));
@@ -121,7 +124,7 @@ fn a_halt_stops_a_running_job() {
     assert_eq!(office.over("another")["state"], "refused");
     assert_eq!(
         office.bank.offered("another")["why"],
-        "halted: everything is halted here: incident 17; `banyan-node halt --resume` ends it"
+        "halted: everything is halted here: incident 17; `banyan-node halt --resume --reason …` ends it"
     );
     office.bank.call(&["halt", "--resume", "--reason", "incident 17 closed"]).answer();
     office.propose(&job);

@@ -29,11 +29,14 @@ pub(crate) fn record_of(home: &Home, actor: &str, act: Act, subject: Digest, out
 }
 
 /// Appends one record of a stop, which does not wait for a log that cannot be written: gives why it is not recorded.
-pub(crate) fn record_stop(home: &Home, actor: &str, subject: Digest, outcome: &str) -> Result<Option<String>, Failure> {
-    let config = Config::load(home)?;
+pub(crate) fn record_stop(home: &Home, actor: &str, subject: Digest, outcome: &str) -> Option<String> {
+    let config = match Config::load(home) {
+        Ok(config) => config,
+        Err(error) => return Some(error.to_string()),
+    };
     let recorded = Log::open(home, &config.name).and_then(|log| log.append(actor, Act::Halt, subject, outcome));
-    Ok(recorded.err().map(|error| match error {
+    recorded.err().map(|error| match error {
         AuditError::File { file, error } => format!("{}: {error}", file.display()),
         error => error.to_string(),
-    }))
+    })
 }

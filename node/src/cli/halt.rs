@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Config, Home};
+use crate::store::Store;
 use banyan_proto::audit::Act;
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::grant::Revocation;
@@ -68,7 +69,7 @@ impl Halt {
         let approver = approver(home, &Config::load(home)?, self.key.as_deref())?;
         let revocation =
             approver.sign(&Revocation { scenario, reason: self.reason.clone(), at: When(Timestamp::now()) });
-        let unrecorded = record_stop(home, &actor(&approver), scenario, &format!("ended: {}", self.reason))?;
+        let unrecorded = record_stop(home, &actor(&approver), scenario, &format!("ended: {}", self.reason));
         store.put_revocation(&revocation)?;
         let text = format!("scenario {scenario} is ended at this node, for good; its jobs stop now");
         Ok(stopped(text, json!({ "scenario": scenario, "ended": true }), unrecorded))
@@ -76,10 +77,15 @@ impl Halt {
 
     /// Halts everything. Whoever is at this machine may: to stop is always safe.
     fn everything(&self, home: &Home) -> Result<Answer, Failure> {
-        let store = state(home)?;
-        let unrecorded = record_stop(home, ACTOR, Digest::default(), &format!("halted: {}", self.reason))?;
+        let store = match state(home) {
+            // an error in the configuration keeps nobody from stopping
+            Err(_) if home.config().is_file() => Store::open(home)?,
+            store => store?,
+        };
+        let unrecorded = record_stop(home, ACTOR, Digest::default(), &format!("halted: {}", self.reason));
         store.halt_all(&self.reason)?;
-        let text = "everything is halted at this node; `banyan-node halt --resume` lets jobs run again".to_owned();
+        let text =
+            "everything is halted at this node; `banyan-node halt --resume --reason …` lets jobs run again".to_owned();
         Ok(stopped(text, json!({ "halted": true }), unrecorded))
     }
 

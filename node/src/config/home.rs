@@ -98,7 +98,7 @@ impl Home {
         self.results().join(format!("{name}-{}-{attempt}", job.short()))
     }
 
-    /// Spill files and unfinished results: emptied at start.
+    /// Spill files of the local engine, which are emptied at start.
     pub fn tmp(&self) -> PathBuf {
         self.0.join("tmp")
     }

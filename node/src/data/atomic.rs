@@ -26,7 +26,6 @@ pub struct AtomicFile {
     /// Its name until then, on a file system without files that have none (such as NFS).
     partial: Option<PathBuf>,
     hash: Sha256,
-    written: u64,
     failed: Arc<OnceLock<io::ErrorKind>>,
 }
 
@@ -41,7 +40,7 @@ impl AtomicFile {
             }
             file => (file.map_err(|error| failed(error.into()))?, None),
         };
-        Ok(Self { file, path: path.into(), partial, hash: Sha256::new(), written: 0, failed: Arc::default() })
+        Ok(Self { file, path: path.into(), partial, hash: Sha256::new(), failed: Arc::default() })
     }
 
     /// Puts the content on disk, still without its name.
@@ -66,7 +65,13 @@ impl AtomicFile {
     /// Gives the file its name. There must be none of that name.
     fn name(&self) -> io::Result<()> {
         match &self.partial {
-            Some(partial) => fs::hard_link(partial, &self.path),
+            Some(partial) => match fs::hard_link(partial, &self.path) {
+                // such as vfat, which has no links: nobody else makes files here between the question and the rename
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !self.path.exists() => {
+                    fs::rename(partial, &self.path)
+                }
+                linked => linked,
+            },
             None => {
                 let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
                 Ok(rustix::fs::linkat(CWD, file, CWD, &self.path, AtFlags::SYMLINK_FOLLOW)?)
@@ -96,7 +101,6 @@ impl Write for AtomicFile {
             self.failed.get_or_init(|| error.kind());
         })?;
         self.hash.update(&bytes[..written]);
-        self.written += written as u64;
         Ok(written)
     }
 
@@ -165,7 +169,7 @@ impl Drop for Released {
     }
 }
 
-/// Removes what a crash left unfinished in `directory`; tells how many. For the start of the daemon, before any job.
+/// Removes what a crash left unfinished in `directory`; tells how many. For a directory in which nothing is being written.
 pub fn remove_partials(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(directory)? {

@@ -138,8 +138,15 @@ fn check_node(node: &Expr, schema: &DFSchema) -> Result<(), DataError> {
             }
             _ => Ok(()),
         },
-        Expr::Column(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Negative(_) => Ok(()),
-        Expr::IsTrue(_) | Expr::IsFalse(_) | Expr::IsNotTrue(_) | Expr::IsNotFalse(_) => Ok(()),
+        Expr::Column(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => Ok(()),
+        Expr::Negative(of) if matches!(family(of, schema), Family::Number | Family::Null) => Ok(()),
+        Expr::Negative(_) => refuse("a minus stands before something that is no number", ALLOWED),
+        Expr::Not(of) | Expr::IsTrue(of) | Expr::IsFalse(of) | Expr::IsNotTrue(of) | Expr::IsNotFalse(of) => {
+            match family(of, schema) {
+                Family::Truth | Family::Null => Ok(()),
+                _ => refuse("NOT, IS TRUE and IS FALSE take a comparison", ALLOWED),
+            }
+        }
         Expr::BinaryExpr(binary) => match binary.op {
             Operator::And | Operator::Or => Ok(()),
             op if matches!(op, Operator::Divide | Operator::Modulo) && !is_above_zero(&binary.right) => refuse(

@@ -228,7 +228,10 @@ impl<'a> Taking<'a> {
             self.row(&keys, row, positions.value(row))?;
         }
         let held = self.key_bytes + self.rows.len() * 16 + self.seen.bytes();
-        if held as u64 > keys_share(self.limit_mb) || self.items.len() > KEYS_MAX - batch.num_rows() {
+        // in bands, as rows are: how much memory a filter's rows took would count them
+        if Band::covering(held as u64).rows() > keys_share(self.limit_mb)
+            || self.items.len() > KEYS_MAX - batch.num_rows()
+        {
             let what = format!("the key column of data set {}", self.set.id);
             return Err(DataError::Memory { what, limit_mb: self.limit_mb });
         }

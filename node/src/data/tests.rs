@@ -536,6 +536,7 @@ fn filters_are_checked_node_by_node() {
         "coalesce(AGE, 0) + 1 = 2",
         "(AGE % 2 = 0) IS TRUE",
         "AGE / 10 > 3 AND bal / 0.5 > 1",
+        "NOT (AGE > 1) AND -AGE < 0",
         "\"AGE\" = 1",
         "AGE = NULL",
         "AGE > 1 -- a comment is white space",
@@ -592,6 +593,9 @@ fn filters_are_checked_node_by_node() {
         "AGE * 9223372036854775808 > 0",
         "AGE = 41 AND born = DATE 'soon'",
         "AGE = CAST('x' AS BIGINT)",
+        "NOT AGE",
+        "id IS TRUE",
+        "-id = 'x'",
         "AGE + CAST(1 AS DECIMAL(38, 0)) > 0",
     ] {
         let error = filter(bad, &set).expect_err(bad);

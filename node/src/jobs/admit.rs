@@ -75,6 +75,15 @@ impl Desk {
         Ok(())
     }
 
+    /// A job that was stopped asks nobody any more, until it is offered again.
+    pub(crate) fn withdrawn(&self, job: &Digest, why: &Failure) -> Result<(), Failure> {
+        if let Standing::Waiting { .. } = self.offer(job)?.standing {
+            let standing = Standing::Refused { code: why.code.clone(), reason: why.detail.clone() };
+            self.store.set_standing(job, &standing)?;
+        }
+        Ok(())
+    }
+
     fn admit(&self, job: Digest, spec: &Spec, plan: &Plan) -> Result<Signed<Admission>, Failure> {
         let admission = Admission {
             spec: job,

@@ -256,7 +256,8 @@ impl Desk {
     pub(crate) fn still_allowed(&self, spec: &Spec) -> Result<(), Failure> {
         if let Some(halt) = self.store.halted()? {
             // in the policy's words: which of the two looks first is chance
-            let why = format!("everything is halted here: {}; `banyan-node halt --resume` ends it", halt.reason);
+            let why =
+                format!("everything is halted here: {}; `banyan-node halt --resume --reason …` ends it", halt.reason);
             return Err(Failure::new("halted", why));
         }
         if self.store.revoked(&spec.scenario.digest())? {
@@ -302,18 +303,24 @@ impl Desk {
     /// Ends an attempt without a result: on the record, and for this node's people.
     pub(crate) fn fail(&self, id: AttemptId, failure: &Failure) {
         let recorded = self.record(Act::Fail, id.job, format!("attempt {} {}", id.attempt, failure.code));
+        if let Err(error) = self.clean_up(id) {
+            // it stays under way in the store, so that the next start tries again
+            tracing::error!(%error, job = %id.job.short(), "what was not released could not be removed");
+            return;
+        }
         let ending = Ending::Failed { code: failure.code.clone(), reason: failure.detail.clone() };
         let noted = self.store.end_attempt(&id.job, id.attempt, &ending);
         if recorded.is_err() || noted.is_err() {
             tracing::error!(code = failure.code, "the failure of an attempt was not recorded: is the disk full?");
         }
-        if let Ok((spec, _)) = self.job(&id.job) {
-            let directory = self.home.result(&spec.name, &id.job, id.attempt);
-            if let Err(error) = remove_unreleased(&directory) {
-                tracing::error!(%error, "what was not released in {} could not be removed: remove it", directory.display());
-            }
-        }
         self.tell_admin(None);
+    }
+
+    fn clean_up(&self, id: AttemptId) -> std::io::Result<()> {
+        match self.job(&id.job) {
+            Ok((spec, _)) => remove_unreleased(&self.home.result(&spec.name, &id.job, id.attempt)),
+            Err(_) => Ok(()), // it never came so far
+        }
     }
 
     /// What the admin port shows: attempts under way by phase, and what a finished one sent and received.

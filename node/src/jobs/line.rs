@@ -63,7 +63,7 @@ where
     let (hear, heard) = mpsc::channel(64);
     let task = tokio::spawn(async move {
         let mut pause = REDIAL[0];
-        while !*stop.borrow() {
+        while !(*stop.borrow() || to_say.is_closed() && to_say.is_empty()) {
             let attempt = async {
                 let channel = dial().await?;
                 attend(channel, greet(), &mut to_say, &hear, &mut pause).await

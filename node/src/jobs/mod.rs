@@ -32,13 +32,11 @@ use self::attempt::Prepared;
 use self::basis::AttemptId;
 use self::failure::Failure;
 use self::line::{Heard, Line, REPORTS_MAX};
-use crate::peer::limits::RELAYED_STEPS_MAX;
+use crate::peer::limits::{RELAYED_STEPS_MAX, STEPS_PER_ATTEMPT_MAX};
 use crate::store::{Phase, Progress};
 
 /// Attempts that run at once: each may use the spec's memory.
 pub(crate) const ATTEMPTS_MAX: usize = 4;
-/// Steps that an attempt has open at once: the two of a protocol, and the next while these close.
-const STEPS_PER_ATTEMPT_MAX: usize = 3;
 
 const _: () = assert!(
     ATTEMPTS_MAX * STEPS_PER_ATTEMPT_MAX <= RELAYED_STEPS_MAX,
@@ -65,7 +63,8 @@ struct Running {
     plan: Plan,
     go: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<Failure>>,
-    /// Kept until the end was told: were the links closed before, the peer could blame them and be heard first.
+    /// Kept until the end was handed to the line: were the links closed before, the peer could blame them and be heard
+    /// first.
     _session: Arc<OnceLock<Session>>,
 }
 
@@ -121,7 +120,11 @@ impl Jobs {
             instruction::Body::Offer(offer) => {
                 let job = self.desk.offered(&offer);
                 match job {
-                    Ok(job) => self.consider(job).await,
+                    Ok(job) => {
+                        self.consider(job).await;
+                        // it may have come again with a reviewer's no
+                        self.stop_what_is_no_longer_allowed(true);
+                    }
                     Err(failure) => {
                         tracing::warn!(code = failure.code, detail = failure.detail, "an offer was refused")
                     }
@@ -139,6 +142,9 @@ impl Jobs {
                 if let Some(id) = attempt_id(&stop.job, stop.attempt) {
                     let reason: String = stop.reason.chars().take(REASON_MAX).collect();
                     let failure = Failure::new("stopped", format!("the coordinator said stop: {reason}"));
+                    if let Err(error) = self.desk.withdrawn(&id.job, &failure) {
+                        tracing::warn!(code = error.code, detail = error.detail, "a withdrawn offer still waits");
+                    }
                     self.stop(id, failure);
                 }
             }

@@ -37,6 +37,10 @@ pub(crate) async fn hold(desk: &Desk, basis: &Basis, output: &Output, released: 
     let spec = &basis.spec;
     let directory = desk.home.result(&spec.name, &basis.id.job, basis.id.attempt);
     let path = directory.join(file_name(basis));
+    // while all can still fail together: what is there is never replaced
+    if let Some(there) = [&path, &directory.join(MANIFEST)].into_iter().find(|file| file.exists()) {
+        return Err(Failure::new("disk", format!("{} is there already: move it away", there.display())));
+    }
     let file = match output {
         Output::Nothing => None,
         _ if !released || !spec.recipients.contains(&desk.me) => None,

@@ -20,9 +20,12 @@ const _: () = assert!(
     "one window stays free; on the line to the relay it is that of the standing line"
 );
 
+/// Steps that an attempt has open at once: the two of a protocol, and the next while these close.
+pub const STEPS_PER_ATTEMPT_MAX: usize = 3;
+
 /// Steps open at once with one peer through the relay, whose line all peers share: a peer that never ends its finished
-/// steps leaves the others the three of an attempt.
-pub const RELAYED_STEPS_MAX: usize = STEPS_OPEN_MAX - 3;
+/// steps leaves the others those of an attempt.
+pub const RELAYED_STEPS_MAX: usize = STEPS_OPEN_MAX - STEPS_PER_ATTEMPT_MAX;
 
 /// HTTP/2 streams of one connection. Never below [`STEPS_OPEN_MAX`], or a step would wait for one that waits for it;
 /// twice that, since a finished step's stream takes a moment to close.

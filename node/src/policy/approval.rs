@@ -36,8 +36,8 @@ impl Consent {
 }
 
 /// What an approval of this node must follow: the last of the required reviews. The coordinator passes on whatever it was
-/// given, in any order; only words on this scenario by a required key in its capacity are this node's concern, and of two
-/// words of one key the no counts.
+/// given, in any order; only words on this scenario by a required key in its capacity are this node's concern. A no counts
+/// whatever else was said, by the same key or before it.
 ///
 /// # Errors
 /// [`ChainError`] names the review that is missing or does not stand.
@@ -52,9 +52,11 @@ pub fn reviewed(
             says(signed).is_some_and(|word| word.reviewer == review.reviewer && word.scenario == *scenario)
         });
         let no = words.clone().find(|signed| says(signed).is_some_and(|word| !word.approved));
-        no.or_else(|| words.next())
+        if no.is_some() { Err(ChainError::Denied(review.reviewer)) } else { Ok(words.next()) }
     };
-    Chain::new(required.iter().filter_map(word_of).cloned().collect()).verify(scenario, required)
+    let words: Vec<_> = required.iter().map(word_of).collect::<Result<_, _>>()?;
+    // a word after one that is missing waits for it
+    Chain::new(words.into_iter().map_while(|word| word.cloned()).collect()).verify(scenario, required)
 }
 
 type Head = Result<Option<Digest>, (Reviewer, RuleId)>;

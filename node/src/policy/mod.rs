@@ -141,7 +141,10 @@ fn allow(ask: &Ask<'_>, ledger: &LedgerView, mine: &PartySpec, approval: &Signed
 
 fn halted(ledger: &LedgerView) -> Option<RuleId> {
     let reason = ledger.halted.as_ref()?;
-    Some(RuleId::new(rule::HALTED, format!("everything is halted here: {reason}; `banyan-node halt --resume` ends it")))
+    Some(RuleId::new(
+        rule::HALTED,
+        format!("everything is halted here: {reason}; `banyan-node halt --resume --reason …` ends it"),
+    ))
 }
 
 fn other_plan(ask: &Ask<'_>) -> Option<RuleId> {

@@ -286,6 +286,9 @@ fn people_are_asked_in_their_order() {
     assert_eq!((reviewer, name.as_str()), (Reviewer::Operator, rule::REVIEW_MISSING));
     let (reviewer, name, _) = ask(|c| c.ledger.reviews.truncate(1));
     assert_eq!((reviewer, name.as_str()), (Reviewer::Authority, rule::REVIEW_MISSING));
+    // the authority was quicker than the operator: its word waits
+    let (reviewer, name, _) = ask(|c| drop(c.ledger.reviews.remove(0)));
+    assert_eq!((reviewer, name.as_str()), (Reviewer::Operator, rule::REVIEW_MISSING));
     let reasons: [(Change, &str); 6] = [
         (|c| c.ledger.approvals.clear(), "read it with `banyan-node inbox`"),
         (|c| (c.ledger.approvals, c.rules.approvers) = (vec![], vec![]), "config.toml names no approvers"),
@@ -336,6 +339,13 @@ fn of_two_words_of_a_reviewer_the_no_counts() {
         case.ledger.reviews.rotate_left(turn);
         assert_eq!(case.denied().0, rule::REVIEW_DENIED);
     }
+    let alone = Case::spoilt(|case| {
+        let authority = key();
+        case.rules.required_reviews[1].key = authority.public();
+        let no = Approval { approved: false, party: None, reviewer: Reviewer::Authority, ..yes(&case.spec) };
+        case.ledger.reviews = vec![authority.sign(&no)];
+    });
+    assert_eq!(alone.denied().0, rule::REVIEW_DENIED, "also before the operator spoke");
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub enum Standing {
 }
 
 impl Store {
-    /// Keeps an offer. A new one waits; for a known one the reviews are replaced, and it stands where it stood.
+    /// Keeps an offer. A new one waits; for a known one the reviews are replaced, but for a no, and it stands where it
+    /// stood.
     ///
     /// # Errors
     /// [`StoreError::Full`] where [`OFFERS_MAX`] offers wait or are admitted.
@@ -69,9 +70,14 @@ impl Store {
                  VALUES (?1, ?2, ?3, 'waiting', 'new', 'not looked at yet') ON CONFLICT (job) DO NOTHING",
                 params![job.0, spec, now()],
             )?;
+            // who passes reviews on cannot take a no back
+            let said_no = |review: &Signed<Approval>| review.verify(&review.signer()).is_ok_and(|word| !word.approved);
+            let mut noes = reviews_of(t, job)?;
+            noes.retain(|review| said_no(review) && !reviews.contains(review));
+            noes.truncate(REVIEWS_MAX);
             t.execute("DELETE FROM reviews WHERE job = ?1", [job.0])?;
             let mut insert = t.prepare("INSERT INTO reviews (job, position, review) VALUES (?1, ?2, ?3)")?;
-            for (position, review) in (0_i64..).zip(reviews) {
+            for (position, review) in (0_i64..).zip(noes.iter().chain(reviews)) {
                 insert.execute(params![job.0, position, review.to_bytes()])?;
             }
             Ok(())
@@ -151,11 +157,14 @@ fn offer(row: &Row<'_>) -> rusqlite::Result<Offer> {
 }
 
 fn with_reviews(c: &Connection, offer: Offer) -> rusqlite::Result<Offer> {
+    Ok(Offer { reviews: reviews_of(c, &offer.job)?, ..offer })
+}
+
+fn reviews_of(c: &Connection, job: &Digest) -> rusqlite::Result<Vec<Signed<Approval>>> {
     let mut reviews = c.prepare_cached("SELECT review FROM reviews WHERE job = ?1 ORDER BY position")?;
     let review = |row: &Row<'_>| {
         let bytes: Vec<u8> = row.get("review")?;
         Signed::from_bytes(&bytes).map_err(|_| unreadable(0))
     };
-    let reviews = reviews.query_map([offer.job.0], review)?.collect::<rusqlite::Result<_>>()?;
-    Ok(Offer { reviews, ..offer })
+    reviews.query_map([job.0], review)?.collect()
 }

@@ -119,6 +119,14 @@ fn an_offer_stands_where_it_was_put() {
     let offer = store.offer(&JOB).unwrap().unwrap();
     assert_eq!((&offer.standing, offer.reviews.len()), (&admitted, 2), "an offer repeated keeps its standing");
 
+    let no = Identity::generate().unwrap().sign(&word(false));
+    store.put_offer(&JOB, b"spec", &[no.clone(), review.clone()]).unwrap();
+    for _ in 0..2 {
+        store.put_offer(&JOB, b"spec", std::slice::from_ref(&review)).unwrap();
+        let reviews = store.offer(&JOB).unwrap().unwrap().reviews;
+        assert_eq!(reviews, [no.clone(), review.clone()], "a no that was passed on once is not taken back");
+    }
+
     let refused = Standing::Refused { code: "level".into(), reason: "too high".into() };
     store.set_standing(&JOB, &refused).unwrap();
     assert_eq!(store.offers().unwrap()[0].standing, refused);

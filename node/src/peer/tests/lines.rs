@@ -183,7 +183,7 @@ async fn a_session_that_ends_early_closes_its_links_and_blames_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_may_arrive_long_before_it_is_opened_and_be_read_long_after_it_ended() {
-    let idle = Duration::from_secs(4);
+    let idle = Duration::from_secs(6);
     let (bank, tax) = pair_that(|options| options.idle = idle).await;
     let tax_session = tax.session(session(1), &bank.name);
     let (bank_session, mut a) = bank.channel(session(1), &tax);
