@@ -535,10 +535,11 @@ fn a_stop_is_made_also_where_it_cannot_be_recorded() {
     fs::rename(&kept, &log).unwrap();
     let said = node.json(&["halt", "--all", "--reason", "incident 18"]);
     assert_eq!([&said["ok"], &said["halted"], &said["recorded"]], [true; 3]);
+    Store::open(&node.home()).unwrap().resume().unwrap();
     fs::write(node.path().join("config.toml"), "name = ").unwrap();
     let said = node.json(&["halt", "--all", "--reason", "incident 19"]);
     assert_eq!([&said["ok"], &said["halted"], &said["recorded"]], [false, true, false]);
-    assert_eq!(Store::open(&node.home()).unwrap().halted().unwrap().unwrap().reason, "incident 19");
+    assert!(Store::open(&node.home()).unwrap().halted().unwrap().is_some());
 }
 
 #[test]
