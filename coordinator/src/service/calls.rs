@@ -284,7 +284,7 @@ fn review(desk: &Desk, caller: &PublicKey, job: &Job, request: &wire::ReviewRequ
     };
     let approved = approval.approved;
     let review = Review { scenario: &job.scenario, reviewer, position, key: caller, approved, approval: bytes };
-    desk.store.put_review(&review).map_err(broken)?.map_err(|no| match no {
+    let changed = desk.store.put_review(&review).map_err(broken)?.map_err(|no| match no {
         NoReview::Denied => Status::failed_precondition(format!(
             "this key said no as the {reviewer}, and a no stands: ask for a changed scenario"
         )),
@@ -293,8 +293,10 @@ fn review(desk: &Desk, caller: &PublicKey, job: &Job, request: &wire::ReviewRequ
         )),
     })?;
     tracing::info!(job = %job.id.short(), reviewer, approved, reason = remark(&request.reason), "reviewed");
-    for offered in desk.store.offers_under(&job.scenario).map_err(broken)? {
-        desk.offer_again(&offered);
+    if changed {
+        for concerned in desk.store.concerned(&job.scenario, approved).map_err(broken)? {
+            desk.offer_again(&concerned);
+        }
     }
     desk.reply_whole(job)
 }

@@ -319,7 +319,8 @@ impl Desk {
             }
             Say::Prepare => {
                 let admissions = job.parties.iter().map(|party| Bytes::from(party.admission.clone())).collect();
-                instruction::Body::Prepare(wire::Prepare { job: id, attempt, admissions })
+                let reviews = self.store.reviews(&job.scenario)?.into_iter().map(Bytes::from).collect();
+                instruction::Body::Prepare(wire::Prepare { job: id, attempt, admissions, reviews })
             }
             Say::Run => instruction::Body::Run(wire::Run { job: id, attempt }),
             Say::Stop => instruction::Body::Stop(wire::Stop { job: id, attempt, reason: job.reason.clone() }),

@@ -145,8 +145,9 @@ impl Store {
         })
     }
 
-    /// Keeps a review. The first yes of a key stays, since later reviews name it; a no takes its place, and stays.
-    pub(crate) fn put_review(&self, review: &Review<'_>) -> Result<std::result::Result<(), NoReview>> {
+    /// Keeps a review, and tells whether anything changed. The first yes of a key stays, since later reviews name it; a no
+    /// takes its place, and stays.
+    pub(crate) fn put_review(&self, review: &Review<'_>) -> Result<std::result::Result<bool, NoReview>> {
         let Review { scenario, reviewer, position, key, approved, approval } = *review;
         self.decide(|t| {
             let of_key = "SELECT approved FROM reviews WHERE scenario = ?1 AND reviewer = ?2 AND key = ?3";
@@ -154,7 +155,7 @@ impl Store {
                 t.query_row(of_key, params![scenario.0, reviewer, key.as_bytes()], |row| row.get(0)).optional()?;
             match (before, approved) {
                 (Some(false), true) => return Ok(Err(NoReview::Denied)),
-                (Some(true), true) | (Some(false), false) => return Ok(Ok(())),
+                (Some(true), true) | (Some(false), false) => return Ok(Ok(false)),
                 (Some(true), false) => {}
                 (None, _) => {
                     let others = "SELECT count(*) FROM reviews WHERE scenario = ?1 AND reviewer = ?2";
@@ -169,13 +170,15 @@ impl Store {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![scenario.0, reviewer, key.as_bytes(), position, approved, approval],
             )?;
-            Ok(Ok(()))
+            Ok(Ok(true))
         })
     }
 
-    /// The jobs under a scenario that are still offered.
-    pub(crate) fn offers_under(&self, scenario: &Digest) -> Result<Vec<Job>> {
-        self.read(|c| jobs(c, "SELECT job FROM jobs WHERE scenario = ?1 AND state = 'proposed'", [scenario.0]))
+    /// The jobs under a scenario that a review concerns: those that are still offered, and where it says no also those that
+    /// are under way.
+    pub(crate) fn concerned(&self, scenario: &Digest, approved: bool) -> Result<Vec<Job>> {
+        let state = if approved { "state = 'proposed'" } else { OPEN };
+        self.read(|c| jobs(c, &format!("SELECT job FROM jobs WHERE scenario = ?1 AND {state}"), [scenario.0]))
     }
 }
 

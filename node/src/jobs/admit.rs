@@ -8,6 +8,7 @@ use banyan_proto::grant::{Admission, Approval};
 use banyan_proto::identity::Signed;
 use banyan_proto::job::{Plan, Spec, When};
 use banyan_proto::wire::{self, verdict::Answer};
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Desk;
@@ -26,14 +27,19 @@ impl Desk {
         if spec.party(&self.me).is_none() {
             return Err(refuse(format!("{} is no party of job {}", self.me, spec.name)));
         }
-        let reviews: Result<Vec<_>, _> =
-            offer.reviews.iter().map(|bytes| Signed::<Approval>::from_bytes(bytes)).collect();
-        let reviews = reviews.map_err(|error| refuse(format!("a review is {error}")))?;
+        let reviews = reviews(&offer.reviews)?;
         if self.store.offer(&job)?.is_none() {
             self.record(Act::Offer, job, format!("job {}", spec.name))?;
         }
         self.store.put_offer(&job, &offer.spec, &reviews)?;
         Ok(job)
+    }
+
+    /// Keeps the reviews as they stand when an attempt begins: one may have said no since the offer.
+    pub(crate) fn reviewed(&self, job: &Digest, came: &[Bytes]) -> Result<(), Failure> {
+        let reviews = reviews(came)?;
+        let offer = self.offer(job)?;
+        Ok(self.store.put_offer(job, &offer.spec, &reviews)?)
     }
 
     /// The answer to an offer that is kept here. An admission once given is given again, as long as it would be given now.
@@ -97,6 +103,11 @@ impl Desk {
         self.store.set_standing(&job, &Standing::Admitted { admission: admission.clone() })?;
         Ok(admission)
     }
+}
+
+fn reviews(came: &[Bytes]) -> Result<Vec<Signed<Approval>>, Failure> {
+    let reviews: Result<_, _> = came.iter().map(|bytes| Signed::from_bytes(bytes)).collect();
+    reviews.map_err(|error| Failure::new("offer", format!("a review is {error}")))
 }
 
 /// The name of the first rule, and every rule's reason.

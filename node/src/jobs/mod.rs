@@ -195,7 +195,8 @@ impl Jobs {
             let failure = Failure::new("busy", format!("{ATTEMPTS_MAX} attempts are under way: try again later"));
             return self.say_failed(id, &failure).await;
         }
-        if let Err(failure) = self.desk.begin(id) {
+        let begun = self.desk.reviewed(&id.job, &prepare.reviews).and_then(|()| self.desk.begin(id));
+        if let Err(failure) = begun {
             tracing::warn!(job = %id.job.short(), attempt = id.attempt, code = failure.code, detail = failure.detail, "refused to begin");
             return self.say_failed(id, &failure).await;
         }
