@@ -57,7 +57,7 @@ pub(crate) async fn run_on<T: Send + 'static>(
 
 /// The rayon pool of a process. Jobs start in the order they come. It admits all of them: what bounds them is that a session
 /// has a few chunks per stream under way at most (see [`crate::session::CHUNKS_IN_FLIGHT`]), so many sessions share the
-/// cores fairly, but for the job of each that pads its set and the one that compares all tags.
+/// cores fairly, but for the few jobs of each over a whole set: padding, shuffling, matching, and reading off the rows.
 pub struct Pool(rayon::ThreadPool);
 
 impl Pool {

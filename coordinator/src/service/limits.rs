@@ -12,8 +12,6 @@ pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Relayed steps that may be unread at once while one stream's window stays free: 16 MiB / 1 MiB − 1.
 const RELAYS_UNREAD_MAX: usize = (CONNECTION_WINDOW / STREAM_WINDOW) as usize - 1;
 
-const _: () = assert!(RELAYS_UNREAD_MAX * (STREAM_WINDOW as usize) < CONNECTION_WINDOW as usize);
-
 /// Relayed steps that a party has open or waiting: those that its windows allow, and as many that are just closing.
 pub(crate) const RELAYS_PER_PARTY_MAX: usize = 2 * RELAYS_UNREAD_MAX;
 

@@ -120,11 +120,11 @@ impl Jobs {
             instruction::Body::Offer(offer) => {
                 let job = self.desk.offered(&offer);
                 match job {
-                    Ok(job) => {
-                        self.consider(job).await;
-                        // it may have come again with a reviewer's no
+                    // a job that runs comes again with a reviewer's no: what was allowed is asked once more
+                    Ok(job) if self.running.keys().any(|id| id.job == job) => {
                         self.stop_what_is_no_longer_allowed(true);
                     }
+                    Ok(job) => self.consider(job).await,
                     Err(failure) => {
                         tracing::warn!(code = failure.code, detail = failure.detail, "an offer was refused")
                     }

@@ -24,7 +24,7 @@ pub(super) fn field(text: &str, path: &str, error: &toml::de::Error) -> SpecErro
 
 /// Where to look.
 pub(super) fn place(text: &str, span: Option<Range<usize>>) -> String {
-    let Some(before) = span.and_then(|span| text.get(..span.start)) else { return WHOLE.replacen("`", "see `", 1) };
+    let Some(before) = span.and_then(|span| text.get(..span.start)) else { return WHOLE.to_owned() };
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
     format!("see line {line}, column {column}, and `banyan job check --example` for a whole job file")

@@ -60,7 +60,8 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Answer, Failure> {
     let plan = check::plan(&job.spec)?;
     let keys = keys(&mut client, &job).await?;
     let mut proofs = signed_words(&job, &plan, &keys);
-    let outputs = args.manifests.iter().map(Output::read).collect::<Result<Vec<_>, _>>()?;
+    let read = |manifest| Output::read(manifest).map_err(|error| Failure::input(error.to_string()));
+    let outputs = args.manifests.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if !outputs.is_empty() {
         let subject = Subject { job: job.digest, plan: plan.digest(), attempt: job.attempt };
         proofs.push(match evidence::check(&subject, &outputs, &keys) {

@@ -29,8 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How many of its last lines tell why a daemon died.
 const LAST_LINES: usize = 5;
 
-/// Short calls under way. Dropped with its future, a call is killed; [`Calls::stop`] also awaits it, so that nothing
-/// writes any more when it returns.
+/// Short calls under way. One whose future is gone goes on until [`Calls::stop`] kills it and awaits it, so that nothing
+/// writes any more when that returns; or until the last clone of these is dropped.
 #[derive(Clone, Default)]
 pub(crate) struct Calls(Arc<Mutex<Vec<Arc<tokio::sync::Mutex<Child>>>>>);
 

@@ -60,7 +60,8 @@ pub const BAND_MAX: u64 = 1 << 28;
 
 /// Elements per message: 64 KiB of points, and 12 ms (AVX-512 IFMA) to 76 ms (portable) of one core at the figures of
 /// [`crate::kernels`], so that work and wire overlap from some thousand items on. A stop waits for the batches that are
-/// being computed, at most one per thread of the pool; work on a whole set asks at each element.
+/// being computed, at most one per thread of the pool; padding, shuffling and matching a whole set ask at each element, and
+/// reading the rows off the matches is one short job.
 const BATCH: usize = 2048;
 
 /// The protocol of this module.
