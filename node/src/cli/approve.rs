@@ -92,6 +92,9 @@ impl Approve {
         }
         desk.sign(true, after, "approved")?;
         let next = match &read.offer.standing {
+            Standing::Refused { code, .. } if code == "stopped" => {
+                format!("Job {} was stopped; it goes on when it is proposed again.", read.spec.name)
+            }
             // an offer that was refused is not looked at again
             Standing::Refused { code, .. } => format!(
                 "Job {} itself was refused before ({code}), which stands: propose it under another name.",

@@ -168,7 +168,8 @@ impl Party {
                 let offer = of_job(&self.call(&["inbox"]).await.ok()?)?;
                 match text(&offer["why"]) {
                     None if offer["standing"] == "waiting" => None, // it has not decided yet
-                    why => Some(why.filter(|_| offer["standing"] == "refused")),
+                    // one that was stopped stood with the others' refusal
+                    why => Some(why.filter(|why| offer["standing"] == "refused" && !why.starts_with("stopped: "))),
                 }
             }
         }
