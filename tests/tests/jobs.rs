@@ -208,7 +208,11 @@ fn a_count_opens_one_number() {
 fn below_the_minimum_nothing_is_opened_and_nothing_left() {
     let few = Try::new().job("minimum_result = 5", "minimum_result = 22");
     let why = "fewer than 22 common rows: nothing is opened; use more data, or a scenario with a lower minimum";
-    assert_eq!(few.run(&[]).failed(1), format!("the job failed: bank: {why}; bureau: {why}"));
+    let (bank, bureau) = (format!("bank: {why}"), format!("bureau: {why}"));
+    // the second to find it may be stopped by the word of the first
+    let told = few.run(&[]).failed(1);
+    let told = told.strip_prefix("the job failed: ").expect("a failure");
+    assert!([format!("{bank}; {bureau}"), bank, bureau].contains(&told.to_owned()), "{told}");
 }
 
 #[test]
