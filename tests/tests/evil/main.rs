@@ -87,6 +87,16 @@ impl Stage {
         }
     }
 
+    /// Both parties admit the job, the bank prepares it, and is told to run.
+    async fn runs(&mut self, spec: &Spec) {
+        let mine = self.admitted(spec).await;
+        let theirs = self.bureau.sign(&self.admission(spec)).to_bytes().into();
+        self.prepare(spec, 1, &[mine, theirs]).await;
+        assert!(matches!(self.line.hear().await, report::Body::Phase(phase) if phase.phase == "prepared"));
+        let job = spec.digest().0.to_vec().into();
+        self.line.say(instruction::Body::Run(wire::Run { job, attempt: 1 })).await;
+    }
+
     async fn prepare(&self, spec: &Spec, attempt: u32, admissions: &[Bytes]) {
         let job = spec.digest().0.to_vec().into();
         let prepare = wire::Prepare { job, attempt, admissions: admissions.to_vec(), reviews: Vec::new() };
@@ -302,12 +312,7 @@ async fn another_key_at_the_place_of_a_peer_is_named() {
     evil.introduce("bureau", &bureau.public(), &place);
     let mut stage = Stage::over(evil, bureau).await;
     let spec = spec("honest");
-    let mine = stage.admitted(&spec).await;
-    let theirs = stage.bureau.sign(&stage.admission(&spec)).to_bytes().into();
-    stage.prepare(&spec, 1, &[mine, theirs]).await;
-    assert!(matches!(stage.line.hear().await, report::Body::Phase(phase) if phase.phase == "prepared"));
-    let job = spec.digest().0.to_vec().into();
-    stage.line.say(instruction::Body::Run(wire::Run { job, attempt: 1 })).await;
+    stage.runs(&spec).await;
     assert_eq!(stage.line.ended(1).await.code, "link");
     let key = stage.bureau.public().fingerprint();
     let expected = format!(
@@ -336,12 +341,7 @@ async fn what_is_held_when_its_people_end_the_job_never_opens() {
     ];
     for (round, (name, ending, code)) in endings.into_iter().enumerate() {
         let spec = Spec::from_toml(&Job { scenario: name.into(), ..Job::new(name, ROWS) }.to_toml()).unwrap();
-        let mine = stage.admitted(&spec).await;
-        let theirs = stage.bureau.sign(&stage.admission(&spec)).to_bytes().into();
-        stage.prepare(&spec, 1, &[mine, theirs]).await;
-        assert!(matches!(stage.line.hear().await, report::Body::Phase(phase) if phase.phase == "prepared"));
-        let job = spec.digest().0.to_vec().into();
-        stage.line.say(instruction::Body::Run(wire::Run { job, attempt: 1 })).await;
+        stage.runs(&spec).await;
         let (_open, _) = bureau.run(&spec, (ROWS / 2..ROWS).map(id).collect()).await.unwrap();
         until("the bank holds the result", || stage.bank.acts("hold") > round);
 
