@@ -2,6 +2,8 @@
 
 pub mod dh;
 
+mod set;
+
 use std::future::Future;
 
 use crate::catalogue::{Input, Output, Parameters};

@@ -44,6 +44,7 @@ use futures::future::try_join;
 use futures::{Stream, StreamExt, TryStreamExt, stream, try_join};
 
 use super::Psi;
+use super::set::{Matches, Padded, shuffle};
 use crate::catalogue::{Form, Output, Parameters};
 use crate::channel::Incoming;
 use crate::error::{InputError, Result};
@@ -52,7 +53,7 @@ use crate::kernels::ristretto::SecretScalar;
 use crate::party::{PartyId, Role};
 use crate::session::{CHUNKS_IN_FLIGHT, Session};
 
-use local::{Admission, Matches, Padded, Tag, Tagger, shuffle};
+use local::{Admission, Tag, Tagger, blind};
 use msg::{Bits, Points, Tags};
 
 /// The largest band: positions fit 32 bits, and false matches stay below 2^-72.
@@ -83,7 +84,7 @@ impl Psi for Dh {
         let (a_out, t_in) = s_x.channel(sender)?.split();
         let (unused, b_in) = s_y.channel(sender)?.split();
         let alpha = Arc::new(SecretScalar::random(&mut s.rng("alpha")));
-        let x = pad(s, x, n).await?;
+        let x = Padded::prepare(s, x, n).await?;
 
         // A_i = H(x_i)^α goes out while T_i comes back, and while B_j comes in and becomes U_j = tag(B_j^α).
         let a = self.blind(&s_x, &x, &alpha);
@@ -111,7 +112,7 @@ impl Psi for Dh {
         let (t_out, a_in) = s_x.channel(receiver)?.split();
         let (b_out, unused) = s_y.channel(receiver)?.split();
         let beta = Arc::new(SecretScalar::random(&mut s.rng("beta")));
-        let y = pad(s, y, m).await?;
+        let y = Padded::prepare(s, y, m).await?;
 
         // B_j = H(y_j)^β goes out while A_i comes in and goes back as T_i = tag(A_i^β).
         let b = self.blind(&s_y, &y, &beta);
@@ -151,16 +152,16 @@ impl Dh {
         let (s, set, secret) = (s.clone(), set.clone(), secret.clone());
         let starts = (0..set.len()).step_by(self.batch);
         let batch = self.batch;
-        let blind = move |start: usize| {
+        let chunk = move |start: usize| {
             let (s, set, secret) = (s.clone(), set.clone(), secret.clone());
             async move {
                 let end = set.len().min(start + batch);
-                let points = s.compute(move || set.blind(start..end, &secret)).await?;
+                let points = s.compute(move || blind(&set, start..end, &secret)).await?;
                 s.count_group_ops(points.len() as u64);
                 Ok(Points(points))
             }
         };
-        stream::iter(starts).map(blind).buffered(CHUNKS_IN_FLIGHT)
+        stream::iter(starts).map(chunk).buffered(CHUNKS_IN_FLIGHT)
     }
 
     /// tag(P^secret) of each of the peer's elements P, which are checked first: for repeats in the order they come, and each
@@ -233,12 +234,6 @@ impl Dh {
 
 async fn elements(batches: impl Stream<Item = Result<Tags>> + Send) -> Result<Vec<Tag>> {
     batches.map_ok(|Tags(tags)| tags).try_concat().await
-}
-
-async fn pad(s: &Session, items: Items, band: u32) -> Result<Arc<Padded>> {
-    let mut rng = s.rng("order");
-    let padded = s.compute_long(move |stop| Padded::new(items, band, &mut rng, stop)).await?;
-    Ok(Arc::new(padded))
 }
 
 fn bands(p: &Parameters) -> Result<(u32, u32), InputError> {
