@@ -5,6 +5,8 @@
 
 use std::hint::black_box;
 
+use banyan_protocols::kernels::aes::{Aes128, Doubling, davies_meyer, prg};
+use banyan_protocols::kernels::gf128;
 use banyan_protocols::kernels::ristretto::{SecretScalar, map_mul_batch, mul_batch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use curve25519_dalek::Scalar;
@@ -44,5 +46,35 @@ fn encode(halves: impl Iterator<Item = RistrettoPoint>) -> Vec<CompressedRistret
     RistrettoPoint::double_and_compress_batch(&halves.collect::<Vec<_>>())
 }
 
-criterion_group!(kernels, ristretto);
+/// Blocks of 16 bytes that stay in the first cache.
+const BLOCKS: usize = 1024;
+
+fn aes(c: &mut Criterion) {
+    let (key, keys) = (Aes128::new(1), Doubling::new(1, 2));
+    let mut blocks: Vec<u128> = (0..BLOCKS as u128).collect();
+    let item_keys = blocks.clone();
+    let mut group = c.benchmark_group("aes128");
+    group.throughput(Throughput::Elements(BLOCKS as u64));
+    group.bench_function("mmo", |b| b.iter(|| key.mmo(black_box(&mut blocks))));
+    group.bench_function("prg", |b| b.iter(|| prg(black_box(3), 0, &mut blocks)));
+    group.bench_function("davies_meyer", |b| b.iter(|| davies_meyer(black_box(&item_keys), &mut blocks)));
+    group.bench_function("doubling, per child", |b| {
+        b.iter(|| keys.expand(black_box(&item_keys[..BLOCKS / 2]), &mut blocks))
+    });
+    group.finish();
+}
+
+fn gf128(c: &mut Criterion) {
+    let mut a: Vec<u128> = (1..=BLOCKS as u128).collect();
+    let b = a.clone();
+    let mut group = c.benchmark_group("gf128");
+    group.throughput(Throughput::Elements(BLOCKS as u64));
+    group.bench_function("mul_batch", |bench| bench.iter(|| gf128::mul_batch(black_box(&mut a), &b)));
+    group.bench_function("scale_add", |bench| bench.iter(|| gf128::scale_add(black_box(&mut a), &b, 3)));
+    group.bench_function("inner_product", |bench| bench.iter(|| gf128::inner_product(black_box(&a), &b)));
+    group.bench_function("mul", |bench| bench.iter(|| b.iter().fold(3, |product, b| gf128::mul(product, *b))));
+    group.finish();
+}
+
+criterion_group!(kernels, ristretto, aes, gf128);
 criterion_main!(kernels);

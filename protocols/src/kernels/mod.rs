@@ -8,7 +8,10 @@
 //! Processor time of one run on a shared 3.7 GHz server core, in batches of 256; `cargo bench -p banyan-benches --bench
 //! kernels` gives those of another machine.
 //!
-//! A kernel never blocks, awaits, logs or locks. It fans out with rayon inside, so it is called from
+//! [`aes`] hashes blocks and [`gf128`] multiplies elements with vectors of AVX-512, beside them portable twins. They are short
+//! calls on the calling thread; the others fan out.
+//!
+//! A kernel never blocks, awaits, logs or locks. Where it fans out, it does with rayon, so it is called from
 //! [`crate::session::Session::compute`]. Which engine runs is decided at run time from what the processor offers; all
 //! engines give the same bytes, and tests hold them to it.
 //!
@@ -20,4 +23,6 @@
 //! - Beside that, there are loads and stores of vectors through references to arrays of the same size.
 //! - Each `unsafe` block states why it holds. Each engine has a portable twin in safe code that it is tested equal to.
 
+pub mod aes;
+pub mod gf128;
 pub mod ristretto;
