@@ -2,6 +2,8 @@
 //!
 //! | kernel | what | µs per item and core: AVX-512 IFMA | portable |
 //! |---|---|---|---|
+//! | [`curve25519::map_mul_batch`] | `8k H(x)` from 48 uniform bytes | 4.4 | 61 |
+//! | [`curve25519::mul_batch`] | `8k P` from a u-coordinate, checked | 4.3 | 63 |
 //! | [`ristretto::map_mul_batch`] | `H(x)^k` from 64 uniform bytes | 6.3 | 37 |
 //! | [`ristretto::mul_batch`] | `P^k` from an encoded point, checked | 5.8 | 33 |
 //!
@@ -25,4 +27,6 @@
 
 pub mod aes;
 pub mod gf128;
+pub mod curve25519;
+mod field25519;
 pub mod ristretto;

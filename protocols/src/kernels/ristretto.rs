@@ -17,6 +17,8 @@ use rayon::prelude::*;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+#[cfg(target_arch = "x86_64")]
+use super::field25519::ifma::Ifma;
 use portable::Portable;
 
 /// Items of one rayon task: enough that one field inversion per task is lost in the noise, and few enough (about 10 ms
@@ -29,7 +31,7 @@ const CHUNK_ITEMS: usize = 256;
 /// Answers are in the order of `uniform`, 32 bytes each.
 pub fn map_mul_batch(uniform: &[[u8; 64]], k: &SecretScalar) -> Vec<[u8; 32]> {
     #[cfg(target_arch = "x86_64")]
-    if let Some(engine) = ifma::Ifma::detect() {
+    if let Some(engine) = Ifma::detect() {
         return map_mul_on(&engine, uniform, k);
     }
     map_mul_on(&Portable, uniform, k)
@@ -44,7 +46,7 @@ pub fn map_mul_batch(uniform: &[[u8; 64]], k: &SecretScalar) -> Vec<[u8; 32]> {
 /// The first element that is no canonical encoding, or that is the identity, whose powers are the same for every `k`.
 pub fn mul_batch(points: &[[u8; 32]], k: &SecretScalar) -> Result<Vec<[u8; 32]>, BadPoint> {
     #[cfg(target_arch = "x86_64")]
-    if let Some(engine) = ifma::Ifma::detect() {
+    if let Some(engine) = Ifma::detect() {
         return mul_on(&engine, points, k);
     }
     mul_on(&Portable, points, k)
@@ -53,7 +55,7 @@ pub fn mul_batch(points: &[[u8; 32]], k: &SecretScalar) -> Result<Vec<[u8; 32]>,
 /// The engine that batches run on here, for people.
 pub fn engine() -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    if ifma::Ifma::detect().is_some() {
+    if Ifma::detect().is_some() {
         return "AVX-512 IFMA, eight at a time";
     }
     "portable, one at a time"

@@ -1,17 +1,8 @@
-//! Eight elements per vector with AVX-512 IFMA, which multiplies 52-bit integers in eight lanes.
-//!
-//! # Safety
-//! Functions below are safe ones with `#[target_feature]`: the compiler lets them call each other, and asks for `unsafe`
-//! where the rest of the crate enters. That is in this file only, behind an [`Ifma`], which [`Ifma::detect`] makes only
-//! where the processor has every feature named. Beside that, [`lanes`] loads and stores vectors through pointers to
-//! arrays of their size.
+//! Eight elements per vector; the safety argument is that of [`crate::kernels::field25519::ifma`].
 
 mod codec;
 mod constants;
-mod field;
-mod lanes;
 mod point;
-mod root;
 #[cfg(test)]
 mod tests;
 
@@ -19,26 +10,10 @@ use curve25519_dalek::Scalar;
 use zeroize::Zeroizing;
 
 use self::codec::{Affine, decode, derive, encode_doubles};
-use self::lanes::LANES;
 use self::point::DIGITS;
 use super::{BadPoint, BadPointReason, Engine};
-
-/// Vectors decoded side by side, so that their two chains of squarings overlap.
-const SIDE_BY_SIDE: usize = 2;
-
-/// Proof that this processor has AVX-512 F, DQ, VL and IFMA.
-pub(super) struct Ifma(());
-
-impl Ifma {
-    /// The engine, where the processor and the operating system support it.
-    pub(super) fn detect() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512ifma");
-        found.then_some(Self(()))
-    }
-}
+use crate::kernels::field25519::ifma::Ifma;
+use crate::kernels::field25519::ifma::lanes::{LANES, SIDE_BY_SIDE, padded};
 
 #[allow(unsafe_code)]
 impl Engine for Ifma {
@@ -95,13 +70,6 @@ fn decode_all(points: &[[u8; 32]]) -> Result<Vec<Affine>, BadPoint> {
         }
     }
     Ok(decoded)
-}
-
-/// A full vector of items; the ones beyond the end are zeros, whose results nobody reads.
-fn padded<const N: usize>(items: &[[u8; N]]) -> [[u8; N]; LANES] {
-    let mut full = [[0; N]; LANES];
-    full[..items.len()].copy_from_slice(items);
-    full
 }
 
 /// Radix 16 with digits from -8 to 7, the lowest first. A scalar is below 2^253, so the top digit is at most 2. Nothing here

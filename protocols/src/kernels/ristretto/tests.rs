@@ -1,14 +1,15 @@
 //! Every engine against the vectors of RFC 9496 and against the plain, unbatched formulas of curve25519-dalek.
 
-use std::hash::{BuildHasher, RandomState};
-
 use chacha20::ChaCha20Rng;
 use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use data_encoding::HEXLOWER;
-use rand_core::{Rng, SeedableRng};
+use rand_core::Rng;
 
 use super::*;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::field25519::tests::ifma_engine;
+use crate::kernels::field25519::tests::seeded;
 
 const VECTORS: &str = include_str!("../../../vectors/ristretto255.txt");
 const SIZES: [usize; 8] = [0, 1, 7, 8, 9, 31, 33, 257];
@@ -25,13 +26,6 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 fn scalar(k: impl Into<Scalar>) -> SecretScalar {
     SecretScalar(k.into())
-}
-
-/// A generator whose seed is printed, and so shown when the test fails.
-pub(super) fn seeded() -> ChaCha20Rng {
-    let seed = RandomState::new().hash_one(0);
-    println!("seed {seed}");
-    ChaCha20Rng::seed_from_u64(seed)
 }
 
 fn random_bytes<const N: usize>(rng: &mut ChaCha20Rng, n: usize) -> Vec<[u8; N]> {
@@ -157,19 +151,6 @@ fn the_ifma_engine_is_right() {
     if let Some(engine) = ifma_engine() {
         check(&engine);
     }
-}
-
-/// The engine, where the processor has it. Where its tests must not be skipped, as in `.ci/run` on such a processor,
-/// `BANYAN_REQUIRE_IFMA` makes its absence an error.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn ifma_engine() -> Option<ifma::Ifma> {
-    let engine = ifma::Ifma::detect();
-    if engine.is_none() {
-        let required = std::env::var_os("BANYAN_REQUIRE_IFMA").is_some();
-        assert!(!required, "BANYAN_REQUIRE_IFMA is set, and AVX-512 IFMA is not detected");
-        println!("not run: this processor has no AVX-512 IFMA");
-    }
-    engine
 }
 
 #[test]

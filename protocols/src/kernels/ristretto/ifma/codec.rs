@@ -2,11 +2,11 @@
 
 use std::arch::x86_64::__mmask8;
 
-use super::constants::{D, D_MINUS_ONE_SQ, INVSQRT_A_MINUS_D, ONE_MINUS_D_SQ, SQRT_AD_MINUS_ONE, SQRT_M1};
-use super::field::Fe;
-use super::lanes::{self, LANES};
+use super::constants::{D, D_MINUS_ONE_SQ, INVSQRT_A_MINUS_D, ONE_MINUS_D_SQ, SQRT_AD_MINUS_ONE};
 use super::point::Extended;
-use super::root::{invert, sqrt_ratio};
+use crate::kernels::field25519::ifma::field::Fe;
+use crate::kernels::field25519::ifma::lanes::{self, LANES};
+use crate::kernels::field25519::ifma::root::{SQRT_M1, invert_each, sqrt_ratio};
 
 /// A decoded element: a point with Z = 1.
 #[derive(Clone, Copy)]
@@ -135,7 +135,8 @@ struct Doubled {
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 pub(super) fn encode_doubles(points: &[Extended], out: &mut [[u8; 32]]) {
     let doubled: Vec<_> = points.iter().map(|point| doubled(point)).collect();
-    let inverses = invert_each(&doubled);
+    let mut inverses: Vec<_> = doubled.iter().map(|item| item.product).collect();
+    invert_each(&mut inverses); // 0 only of a point whose double is the identity
     for ((doubled, inverse), out) in doubled.iter().zip(&inverses).zip(out.chunks_mut(LANES)) {
         lanes::store(&encode_doubled(doubled, inverse), out);
     }
@@ -149,27 +150,6 @@ fn doubled(point: &Extended) -> Doubled {
     let (e, f, g, h) = (xy.add(&xy), zz.add(&d_tt), yy.add(&xx), zz.sub(&d_tt));
     let (eg, fh) = (e.mul(&g), f.mul(&h));
     Doubled { e, f, g, h, eg, fh, product: eg.mul(&fh) }
-}
-
-/// 1/(efgh) lane by lane, with one inversion for all vectors (Montgomery's trick). A zero, which only a point whose double
-/// is the identity has, is replaced by one in the running product, and its inverse is given as zero.
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn invert_each(doubled: &[Doubled]) -> Vec<Fe> {
-    let one = Fe::small(1);
-    let mut running = one;
-    let mut before = Vec::with_capacity(doubled.len());
-    for item in doubled {
-        before.push(running);
-        running = running.mul(&item.product.select(item.product.is_zero(), &one));
-    }
-    let mut inverse = invert(&running);
-    for (item, before) in doubled.iter().zip(&mut before).rev() {
-        let zero = item.product.is_zero();
-        let this = inverse.mul(before);
-        inverse = inverse.mul(&item.product.select(zero, &one));
-        *before = this.select(zero, &Fe::small(0));
-    }
-    before
 }
 
 /// The encoding s of a double; 0, the encoding of the identity, where the inverse is 0.

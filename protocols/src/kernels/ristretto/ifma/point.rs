@@ -7,7 +7,7 @@ use std::arch::x86_64::{__mmask8, _mm512_abs_epi64, _mm512_cmpeq_epi64_mask, _mm
 use std::hint::black_box;
 
 use super::constants::D2;
-use super::field::Fe;
+use crate::kernels::field25519::ifma::field::Fe;
 
 /// Digits of a scalar below 2^253 in radix 16.
 pub(super) const DIGITS: usize = 64;

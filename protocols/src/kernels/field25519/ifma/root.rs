@@ -3,21 +3,59 @@
 
 use std::arch::x86_64::__mmask8;
 
-use super::constants::SQRT_M1;
 use super::field::Fe;
+
+/// The square root of -1 that is not negative, in limbs of radix 2^51
+pub(in crate::kernels) const SQRT_M1: [u64; 5] =
+    [1718705420411056, 234908883556509, 2233514472574048, 2117202627021982, 765476049583133];
 
 /// 1/x; 0 where x is 0.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) fn invert(x: &Fe) -> Fe {
+pub(in crate::kernels) fn invert(x: &Fe) -> Fe {
     let x = [*x];
     let (x_250, x_11) = powers(&x);
     mul_each(&square_times(&x_250, 5), &x_11)[0]
 }
 
+/// 1/x of each lane of each vector, in place and with one inversion for all (Montgomery's trick); 0 where x is 0. A zero is
+/// replaced by one in the running product, so that it does not spread.
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(in crate::kernels) fn invert_each(values: &mut [Fe]) {
+    let one = Fe::small(1);
+    let mut running = one;
+    let mut before = Vec::with_capacity(values.len());
+    for value in &*values {
+        before.push(running);
+        running = running.mul(&value.select(value.is_zero(), &one));
+    }
+    let mut inverse = invert(&running);
+    for (value, before) in values.iter_mut().zip(&before).rev() {
+        let zero = value.is_zero();
+        let this = inverse.mul(before);
+        inverse = inverse.mul(&value.select(zero, &one));
+        *value = this.select(zero, &Fe::small(0));
+    }
+}
+
+/// The lanes that are squares other than 0: Euler's x^((p - 1) / 2) = x^(2^254 - 10) is 1 there.
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(in crate::kernels) fn is_square<const N: usize>(x: &[Fe; N]) -> [__mmask8; N] {
+    let one = Fe::small(1);
+    let (x_250, _) = powers(x);
+    let x2 = square_times(x, 1);
+    let x6 = mul_each(&square_times(&x2, 1), &x2);
+    let euler = mul_each(&square_times(&x_250, 4), &x6);
+    let mut squares = [0; N];
+    for n in 0..N {
+        squares[n] = euler[n].equals(&one);
+    }
+    squares
+}
+
 /// `SQRT_RATIO_M1` of RFC 9496, section 4.2: the lanes where u/v is a square, and the root that is not negative, of u/v
 /// there and of SQRT_M1 u/v elsewhere; 0 where u or v is.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) fn sqrt_ratio<const N: usize>(u: &[Fe; N], v: &[Fe; N]) -> [(__mmask8, Fe); N] {
+pub(in crate::kernels) fn sqrt_ratio<const N: usize>(u: &[Fe; N], v: &[Fe; N]) -> [(__mmask8, Fe); N] {
     let i = Fe::splat(&SQRT_M1);
     let mut u_v3 = *u;
     let mut u_v7 = *u;

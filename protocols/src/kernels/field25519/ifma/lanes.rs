@@ -5,13 +5,23 @@ use std::arch::x86_64::{__m512i, __mmask8, _mm512_loadu_si512, _mm512_storeu_si5
 use super::field::Fe;
 
 /// Items in a vector.
-pub(super) const LANES: usize = 8;
+pub(in crate::kernels) const LANES: usize = 8;
+
+/// Vectors worked on together in chains of squarings, so that two chains overlap.
+pub(in crate::kernels) const SIDE_BY_SIDE: usize = 2;
 
 const LIMB: u64 = (1 << 51) - 1;
 
+/// A full vector of items; the ones beyond the end are zeros, whose results nobody reads.
+pub(in crate::kernels) fn padded<const N: usize>(items: &[[u8; N]]) -> [[u8; N]; LANES] {
+    let mut full = [[0; N]; LANES];
+    full[..items.len()].copy_from_slice(items);
+    full
+}
+
 /// Eight little-endian field elements of 255 bits, not necessarily reduced, and the lanes whose bit 255 is set.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) fn load(items: &[[u8; 32]; LANES]) -> (Fe, __mmask8) {
+pub(in crate::kernels) fn load(items: &[[u8; 32]; LANES]) -> (Fe, __mmask8) {
     let mut limbs = [[0; LANES]; 5];
     let mut top_bits = 0;
     for (lane, item) in items.iter().enumerate() {
@@ -30,7 +40,7 @@ pub(super) fn load(items: &[[u8; 32]; LANES]) -> (Fe, __mmask8) {
 
 /// The canonical bytes of the first lanes, as many as `out` has items.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) fn store(element: &Fe, out: &mut [[u8; 32]]) {
+pub(in crate::kernels) fn store(element: &Fe, out: &mut [[u8; 32]]) {
     let [l0, l1, l2, l3, l4] = element.canonical();
     let (l0, l1, l2, l3, l4) = (array(l0), array(l1), array(l2), array(l3), array(l4));
     for (lane, item) in out.iter_mut().enumerate() {
@@ -49,7 +59,7 @@ pub(super) fn store(element: &Fe, out: &mut [[u8; 32]]) {
 #[inline]
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) fn vector(lanes: &[u64; LANES]) -> __m512i {
+pub(in crate::kernels) fn vector(lanes: &[u64; LANES]) -> __m512i {
     // SAFETY: the reference is to 64 readable bytes, all that is read; this load needs no alignment.
     unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) }
 }
@@ -57,7 +67,7 @@ pub(super) fn vector(lanes: &[u64; LANES]) -> __m512i {
 #[inline]
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) fn array(vector: __m512i) -> [u64; LANES] {
+pub(in crate::kernels) fn array(vector: __m512i) -> [u64; LANES] {
     let mut lanes = [0; LANES];
     // SAFETY: the reference is to 64 writable bytes, all that is written; this store needs no alignment.
     unsafe { _mm512_storeu_si512(lanes.as_mut_ptr().cast(), vector) };

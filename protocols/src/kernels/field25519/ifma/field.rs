@@ -23,11 +23,11 @@ const P: [u64; 5] = [LIMB - 18, LIMB, LIMB, LIMB, LIMB];
 
 /// Eight field elements, nearly reduced: every limb is below 2^51 + 2^17.
 #[derive(Clone, Copy)]
-pub(super) struct Fe(pub(super) [__m512i; 5]);
+pub(in crate::kernels) struct Fe(pub(in crate::kernels) [__m512i; 5]);
 
 /// Eight field elements with large limbs, below 2^63.
 #[derive(Clone, Copy)]
-pub(super) struct Wide(pub(super) [__m512i; 5]);
+pub(in crate::kernels) struct Wide(pub(in crate::kernels) [__m512i; 5]);
 
 /// An array with the expression for each limb.
 macro_rules! limbs {
@@ -70,26 +70,26 @@ impl Fe {
     /// The same element in every lane, from canonical limbs.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn splat(limbs: &[u64; 5]) -> Self {
+    pub(in crate::kernels) fn splat(limbs: &[u64; 5]) -> Self {
         Self(limbs!(i => splat(limbs[i])))
     }
 
     /// A small number in every lane.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn small(value: u32) -> Self {
+    pub(in crate::kernels) fn small(value: u32) -> Self {
         Self::splat(&[u64::from(value), 0, 0, 0, 0])
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn mul(&self, other: &Self) -> Self {
+    pub(in crate::kernels) fn mul(&self, other: &Self) -> Self {
         self.mul_wide(other).carry()
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn square(&self) -> Self {
+    pub(in crate::kernels) fn square(&self) -> Self {
         self.square_wide().carry()
     }
 
@@ -101,7 +101,7 @@ impl Fe {
     /// column 0 adds 19 times that to one low half: 124.5 * 2^52 < 2^59.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn mul_wide(&self, other: &Self) -> Wide {
+    pub(in crate::kernels) fn mul_wide(&self, other: &Self) -> Wide {
         let (x, y, zero) = (&self.0, &other.0, _mm512_setzero_si512());
 
         let h5 = sum!(hi, zero, x, y, (0, 4)(1, 3)(2, 2)(3, 1)(4, 0));
@@ -131,7 +131,7 @@ impl Fe {
     /// doubled. In odd columns the high half of a like product is doubled with them; its low half stands alone.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn square_wide(&self) -> Wide {
+    pub(in crate::kernels) fn square_wide(&self) -> Wide {
         let (x, zero) = (&self.0, _mm512_setzero_si512());
 
         let h5 = sum!(hi, zero, x, x, (0, 4)(1, 3));
@@ -162,54 +162,71 @@ impl Fe {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn add(&self, other: &Self) -> Self {
+    pub(in crate::kernels) fn add(&self, other: &Self) -> Self {
         Wide(limbs!(i => add(self.0[i], other.0[i]))).carry()
+    }
+
+    /// The product with a number below 2^46, limbs below 2^53: a low half is below 2^52, a high one below 2^45 and comes back
+    /// 38-fold at most.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+    pub(in crate::kernels) fn times(&self, number: u64) -> Wide {
+        debug_assert!(number < 1 << 46);
+        let (x, y) = (&self.0, splat(number));
+        let high = limbs!(i => twice(hi(_mm512_setzero_si512(), x[i], y)));
+        Wide([
+            lo(times_19(high[4]), x[0], y),
+            lo(high[0], x[1], y),
+            lo(high[1], x[2], y),
+            lo(high[2], x[3], y),
+            lo(high[3], x[4], y),
+        ])
     }
 
     /// Adds 4p first, whose limbs are at least 2^53 - 76 and so above any limb taken away.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn sub(&self, other: &Self) -> Self {
+    pub(in crate::kernels) fn sub(&self, other: &Self) -> Self {
         Wide(limbs!(i => _mm512_sub_epi64(add(self.0[i], splat(4 * P[i])), other.0[i]))).carry()
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn neg(&self) -> Self {
+    pub(in crate::kernels) fn neg(&self) -> Self {
         Self::small(0).sub(self)
     }
 
     /// `other` in the lanes of the mask, this one elsewhere.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn select(&self, mask: __mmask8, other: &Self) -> Self {
+    pub(in crate::kernels) fn select(&self, mask: __mmask8, other: &Self) -> Self {
         Self(limbs!(i => _mm512_mask_mov_epi64(self.0[i], mask, other.0[i])))
     }
 
     /// Its negative in the lanes of the mask.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn negate_if(&self, mask: __mmask8) -> Self {
+    pub(in crate::kernels) fn negate_if(&self, mask: __mmask8) -> Self {
         self.select(mask, &self.neg())
     }
 
     /// The one of x and -x that is not negative.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn abs(&self) -> Self {
+    pub(in crate::kernels) fn abs(&self) -> Self {
         self.negate_if(self.is_negative())
     }
 
     /// The lanes that are odd when fully reduced: RFC 9496 calls those negative.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn is_negative(&self) -> __mmask8 {
+    pub(in crate::kernels) fn is_negative(&self) -> __mmask8 {
         _mm512_test_epi64_mask(self.canonical()[0], splat(1))
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn is_zero(&self) -> __mmask8 {
+    pub(in crate::kernels) fn is_zero(&self) -> __mmask8 {
         let limbs = self.canonical();
         let any = limbs[1..].iter().fold(limbs[0], |any, limb| _mm512_or_si512(any, *limb));
         _mm512_testn_epi64_mask(any, any)
@@ -217,14 +234,14 @@ impl Fe {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn equals(&self, other: &Self) -> __mmask8 {
+    pub(in crate::kernels) fn equals(&self, other: &Self) -> __mmask8 {
         self.sub(other).is_zero()
     }
 
     /// The lanes whose limbs are already those of the fully reduced element.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn is_canonical(&self) -> __mmask8 {
+    pub(in crate::kernels) fn is_canonical(&self) -> __mmask8 {
         let limbs = self.canonical();
         let difference = limbs!(i => _mm512_xor_si512(limbs[i], self.0[i]));
         let any = difference[1..].iter().fold(difference[0], |any, limb| _mm512_or_si512(any, *limb));
@@ -237,7 +254,7 @@ impl Fe {
     /// times the quotient and dropping that bit subtracts p as often.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn canonical(&self) -> [__m512i; 5] {
+    pub(in crate::kernels) fn canonical(&self) -> [__m512i; 5] {
         let limbs = &self.0;
         let mut quotient = _mm512_srli_epi64::<51>(add(limbs[0], splat(19)));
         quotient = _mm512_srli_epi64::<51>(add(limbs[1], quotient));
@@ -260,7 +277,7 @@ impl Wide {
     /// to the bottom: hence the bound of [`Fe`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn carry(&self) -> Fe {
+    pub(in crate::kernels) fn carry(&self) -> Fe {
         let up = limbs!(i => _mm512_srli_epi64::<51>(self.0[i]));
         let rest = limbs!(i => _mm512_and_si512(self.0[i], splat(LIMB)));
         Fe([
@@ -275,7 +292,7 @@ impl Wide {
     /// The bounds add.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn add(&self, other: &Self) -> Self {
+    pub(in crate::kernels) fn add(&self, other: &Self) -> Self {
         Self(limbs!(i => add(self.0[i], other.0[i])))
     }
 
@@ -283,7 +300,7 @@ impl Wide {
     /// three of them are. The result is below this one's bound plus 2^61.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn sub(&self, other: &Self) -> Self {
+    pub(in crate::kernels) fn sub(&self, other: &Self) -> Self {
         Self(limbs!(i => _mm512_sub_epi64(add(self.0[i], splat(P[i] << 10)), other.0[i])))
     }
 }
