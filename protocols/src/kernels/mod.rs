@@ -30,3 +30,4 @@ pub mod gf128;
 pub mod curve25519;
 mod field25519;
 pub mod ristretto;
+pub mod transpose;
