@@ -5,9 +5,14 @@
 
 use std::hint::black_box;
 
+use banyan_protocols::bits::Bits;
 use banyan_protocols::kernels::aes::{Aes128, Doubling, davies_meyer, prg};
 use banyan_protocols::kernels::gf128;
 use banyan_protocols::kernels::ristretto::{SecretScalar, map_mul_batch, mul_batch};
+use banyan_protocols::kernels::transpose::transpose;
+use banyan_protocols::ot;
+use banyan_protocols::party::{PartyId, Role, Roster};
+use banyan_protocols::sim::World;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use curve25519_dalek::Scalar;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};

@@ -72,6 +72,16 @@ impl Channel {
         Ok(answer)
     }
 
+    /// The one round of a step: both send, end, and receive. Ends are sent with the messages, so nobody waits for them.
+    ///
+    /// # Errors
+    /// As [`Channel::swap`] and [`Channel::finish`].
+    pub async fn exchange<M: Message, N: Message>(self, message: &M, shape: N::Shape) -> Result<N> {
+        let (outgoing, incoming) = self.split();
+        let ((), answer) = futures::future::try_join(outgoing.last(message), incoming.last(shape)).await?;
+        Ok(answer)
+    }
+
     /// A deviation of this peer at this step, for what a protocol finds wrong with a message's content.
     pub fn deviation(&self, fault: Fault) -> Error {
         self.incoming.side.deviation(fault)
@@ -121,6 +131,15 @@ impl Outgoing {
         self.finish().await
     }
 
+    /// Sends the last message of its direction, and the end of the stream.
+    ///
+    /// # Errors
+    /// [`Error::Link`] where the link failed.
+    pub async fn last<M: Message>(mut self, message: &M) -> Result<()> {
+        self.send(message).await?;
+        self.finish().await
+    }
+
     /// Says that nothing more comes.
     ///
     /// # Errors
@@ -145,6 +164,16 @@ impl Incoming {
             Ok(message)
         };
         read().map_err(|malformed: crate::message::Malformed| self.side.deviation(malformed.into()))
+    }
+
+    /// Receives the last message of its direction, and the end of the stream.
+    ///
+    /// # Errors
+    /// As [`Incoming::recv`] and [`Incoming::finish`].
+    pub async fn last<M: Message>(mut self, shape: M::Shape) -> Result<M> {
+        let message = self.recv(shape).await?;
+        self.finish().await?;
+        Ok(message)
     }
 
     /// Receives a large vector: one message per shape, and then the end of the stream. The stream must be read while this

@@ -73,6 +73,12 @@ pub enum Fault {
         /// Position in the stream of elements, counted from 0.
         index: u64,
     },
+    /// A check over everything the peer sent at a step, which an honest peer always passes.
+    #[error("the check of {check} fails: what the peer sent does not belong together")]
+    Check {
+        /// What was checked.
+        check: &'static str,
+    },
     /// Bytes that are no canonical encoding of an element.
     #[error("element {index} is not a canonical group element")]
     Encoding {

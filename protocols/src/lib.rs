@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(clippy::iter_over_hash_type)]
 
+pub mod bits;
 pub mod catalogue;
 pub mod channel;
 pub mod compute;
@@ -9,6 +10,7 @@ pub mod ideal;
 pub mod items;
 pub mod kernels;
 pub mod message;
+pub mod ot;
 pub mod party;
 pub mod psi;
 pub mod session;

@@ -74,6 +74,12 @@ impl Writer {
         self.0.put_u64_le(value);
     }
 
+    /// Appends blocks of 128 bits, little endian.
+    pub fn blocks(&mut self, blocks: &[u128]) {
+        self.0.reserve(16 * blocks.len());
+        blocks.iter().for_each(|block| self.0.put_u128_le(*block));
+    }
+
     pub(crate) fn into_frame(self) -> Bytes {
         self.0.freeze()
     }
@@ -118,6 +124,15 @@ impl<'a> Reader<'a> {
         let mut le = [0; 8];
         le.copy_from_slice(self.bytes(8)?);
         Ok(u64::from_le_bytes(le))
+    }
+
+    /// The next `count` blocks of 128 bits, little endian; nothing is allocated before they are known to be there.
+    ///
+    /// # Errors
+    /// [`Malformed::Short`] where fewer are left.
+    pub fn blocks(&mut self, count: usize) -> Result<Vec<u128>, Malformed> {
+        let (blocks, _) = self.bytes(count.saturating_mul(16))?.as_chunks::<16>();
+        Ok(blocks.iter().map(|block| u128::from_le_bytes(*block)).collect())
     }
 
     /// Ends the message.

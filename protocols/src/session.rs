@@ -164,6 +164,18 @@ impl Session {
         }
     }
 
+    /// SHA-256 over the attempt, this step and `label`: what every hash and fixed key of a protocol starts from, so that no
+    /// two runs, steps or uses have one in common. Both ends of a step get the same.
+    pub fn binding(&self, label: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(b"banyan/binding/v1\0");
+        hash.update(self.run.parts.id.as_bytes());
+        hash.update(self.step.as_str());
+        hash.update([0]);
+        hash.update(label);
+        hash.finalize().into()
+    }
+
     /// A generator of its own for `label` at this step: SHA-256 over the attempt's seed, the session, the step, the label
     /// and how often that label was asked for, so that two uses never meet and a test can replay them.
     pub fn rng(&self, label: &str) -> SessionRng {
