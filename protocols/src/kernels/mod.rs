@@ -29,5 +29,7 @@ pub mod aes;
 pub mod gf128;
 pub mod curve25519;
 mod field25519;
+pub mod lpn;
+pub mod pprf;
 pub mod ristretto;
 pub mod transpose;
