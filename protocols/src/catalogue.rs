@@ -4,6 +4,7 @@
 use std::fmt;
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::items::{Items, Rows};
@@ -19,7 +20,7 @@ pub trait Protocol: Send + Sync {
     /// Who learns what about whom under this result form. Everything not listed stays hidden, under the stated claim.
     fn disclosures(&self, form: Form) -> Vec<Disclosure>;
 
-    /// The exact communication and the group operations of `role`.
+    /// The exact communication and the group operations of `role`, and an estimate of its processor time.
     fn cost(&self, parameters: &Parameters, role: Role) -> Cost;
 
     /// Runs `role` of the protocol over `session`.
@@ -43,8 +44,34 @@ pub struct Descriptor {
     pub paper: &'static str,
     /// Adversary and computational and statistical level.
     pub security: &'static str,
+    /// The cipher suite it computes in.
+    pub suite: Suite,
     /// The result forms it has.
     pub forms: &'static [Form],
+    /// Whether a job that leaves the choice to its plan may get it: not where its claim is weaker than the others', nor
+    /// where a party must have prepared something.
+    pub auto: bool,
+}
+
+/// The family of primitives that a protocol computes in: regulations ask for one or the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// Curve25519, SHA-2, AES: the international one.
+    #[default]
+    Intl,
+    /// SM2, SM3, SM4: commercial cryptography of the People's Republic of China.
+    Sm,
+}
+
+impl Suite {
+    /// The name a spec uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intl => "intl",
+            Self::Sm => "sm",
+        }
+    }
 }
 
 /// What is opened, and to whom.
@@ -140,6 +167,11 @@ pub struct Cost {
     pub bytes_out: u64,
     /// Group scalar multiplications of this role.
     pub group_ops: u64,
+    /// Microseconds of one core that this role computes: an estimate, from figures of the reference core, which is one
+    /// vCPU of an AMD EPYC with AVX-512 IFMA, release build (the README's figures). Other processors differ, and all
+    /// protocols with them, though not by one factor: without IFMA those that multiply points take about seven times as
+    /// long. Integers, so that every node derives the same.
+    pub cpu_us: u64,
 }
 
 /// A party's input.
@@ -229,5 +261,6 @@ mod tests {
             assert!(CATALOGUE.find(name).is_some(), "{name}");
         }
         assert!(CATALOGUE.find("DH").is_none());
+        assert!(CATALOGUE.find("auto").is_none(), "a job writes it where its plan chooses");
     }
 }

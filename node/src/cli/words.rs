@@ -19,7 +19,10 @@ pub(crate) fn job(spec: &Spec, me: &PartyId, catalogue: &Catalogue, now: When) -
     let mut out = String::new();
     line(&mut out, "job", &format!("{}  {}", spec.name, spec.digest()));
     line(&mut out, "purpose", &plain(&spec.scenario.purpose));
-    line(&mut out, "computes", &computes(spec));
+    line(&mut out, "computes", computes(spec));
+    for stage in &plan.stages {
+        line(&mut out, "protocol", &format!("{}: {}", stage.protocol, plan.reason));
+    }
     line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
     line(&mut out, "minimum", &format!("nothing is opened below {} common rows", grouped(spec.minimum_result)));
     line(&mut out, "keys", keys(spec.normalise, spec.duplicates));
@@ -70,12 +73,11 @@ pub(crate) fn standing(scenario: &Scenario, now: When) -> &'static str {
     }
 }
 
-fn computes(spec: &Spec) -> String {
-    let what = match spec.result {
+fn computes(spec: &Spec) -> &'static str {
+    match spec.result {
         ResultKind::Rows => "which keys both data sets have, opened as the recipient's own rows",
         ResultKind::Count => "how many keys both data sets have, opened as one number",
-    };
-    format!("{what}, by protocol {}", spec.protocol)
+    }
 }
 
 fn opens(kind: ResultKind) -> &'static str {

@@ -92,7 +92,8 @@ impl Prepared {
         );
         let meter = session.meter();
         started(&session, task.group_ops);
-        desk.record(Act::Run, basis.id.job, format!("attempt {} {} {}", basis.id.attempt, stage.protocol, stage.form))?;
+        let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
+        desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
         let output = protocol.run(&session, task.role(), parameters, Input::Items(items)).await?;
         basis.metrics.run_ms = ms(began);
         basis.metrics.rounds = task.rounds;

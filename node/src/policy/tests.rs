@@ -115,7 +115,8 @@ impl Case {
     }
 
     fn with_ask<T>(&self, then: impl FnOnce(&Ask<'_>) -> T) -> T {
-        let plan = self.plan.clone().unwrap_or(Plan { spec: self.spec.digest(), stages: vec![] });
+        let plan =
+            self.plan.clone().unwrap_or(Plan { spec: self.spec.digest(), reason: String::new(), stages: vec![] });
         let (spec, me, spent) = (&self.spec, &self.me, self.spent);
         then(&Ask { spec, plan: &plan, me, filter_columns: &self.filter_columns, spent })
     }
@@ -180,7 +181,11 @@ fn every_rule_denies_with_its_reason() {
     let cases: [(&str, Change, &str); 19] = [
         (rule::HALTED, |c| c.ledger.halted = Some("risk".into()), "everything is halted here: risk; `banyan-node halt"),
         (rule::NOT_A_PARTY, |c| c.me = party("tax"), "tax is no party of job common-customers"),
-        (rule::PLAN, |c| c.plan = Some(Plan { spec: Digest([1; 32]), stages: vec![] }), "not of this spec"),
+        (
+            rule::PLAN,
+            |c| c.plan = Some(Plan { spec: Digest([1; 32]), reason: String::new(), stages: vec![] }),
+            "not of this spec",
+        ),
         (
             rule::UNKNOWN_DATASET,
             |c| c.rules.datasets.clear(),

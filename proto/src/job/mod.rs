@@ -2,6 +2,8 @@
 //! stands ([`State`]). Pure: no clock, no file, no network.
 
 mod band;
+mod choose;
+mod expect;
 mod plan;
 mod spec;
 mod state;
@@ -12,8 +14,10 @@ mod wrong;
 mod tests;
 
 pub use band::Band;
+pub use choose::AUTO;
+pub use expect::{Expected, Line};
 pub use plan::{Plan, Stage, Task};
 pub use spec::{
-    Duplicates, Format, Limits, Normalise, Operation, OutputSpec, PartySpec, ResultKind, Spec, SpecError, When,
+    Duplicates, Format, Limits, Network, Normalise, Operation, OutputSpec, PartySpec, ResultKind, Spec, SpecError, When,
 };
 pub use state::{Event, IllegalEvent, State};

@@ -1,9 +1,10 @@
 //! What follows from a spec: the same at every node, compared by digest before anything runs.
 
-use banyan_protocols::catalogue::{Catalogue, Cost, Disclosure, Form, Learns, Parameters, Protocol, Sizes};
+use banyan_protocols::catalogue::{Catalogue, Cost, Disclosure, Form, Learns, Parameters, Sizes};
 use banyan_protocols::party::{PartyId, Role, Roster};
 use serde::{Deserialize, Serialize};
 
+use super::choose::choose;
 use super::{Band, ResultKind, Spec, SpecError};
 use crate::canonical::{Canonical, Digest};
 use crate::names::Name;
@@ -14,6 +15,8 @@ use crate::names::Name;
 pub struct Plan {
     /// The spec it follows from.
     pub spec: Digest,
+    /// Why it is this protocol: for people, the same at every node.
+    pub reason: String,
     /// One protocol run after another.
     pub stages: Vec<Stage>,
 }
@@ -46,10 +49,12 @@ pub struct Task {
     pub bytes_out: u64,
     /// Scalar multiplications it makes.
     pub group_ops: u64,
+    /// Microseconds that it computes, as estimated for one core of the catalogue's reference.
+    pub cpu_us: u64,
 }
 
 impl Canonical for Plan {
-    const DOMAIN: &'static str = "banyan/plan/v1";
+    const DOMAIN: &'static str = "banyan/plan/v2";
 }
 
 impl Task {
@@ -60,7 +65,7 @@ impl Task {
 
     /// What it spends.
     pub fn cost(&self) -> Cost {
-        Cost { rounds: self.rounds, bytes_out: self.bytes_out, group_ops: self.group_ops }
+        Cost { rounds: self.rounds, bytes_out: self.bytes_out, group_ops: self.group_ops, cpu_us: self.cpu_us }
     }
 }
 
@@ -70,19 +75,10 @@ impl Plan {
     /// # Errors
     /// [`SpecError`] where the catalogue has no such protocol or the protocol no such result form.
     pub fn derive(spec: &Spec, catalogue: &Catalogue) -> Result<Self, SpecError> {
-        let protocol = find(spec, catalogue)?;
-        let form = form(spec);
-        let descriptor = protocol.descriptor();
-        if !descriptor.forms.contains(&form) {
-            return Err(SpecError::new(
-                "result",
-                format!("protocol {} cannot open {}", descriptor.name, form.name()),
-                format!("it has: {}", descriptor.forms.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ")),
-            ));
-        }
-        let parameters = Parameters { sizes: sizes(spec), form };
+        let parameters = Parameters { sizes: sizes(spec), form: form(spec) };
+        let choice = choose(spec, catalogue, &parameters)?;
         let task = |party: &PartyId, role: Role| {
-            let cost = protocol.cost(&parameters, role);
+            let cost = choice.protocol.cost(&parameters, role);
             Task {
                 party: party.clone(),
                 receives: role == Role::Receiver,
@@ -90,11 +86,14 @@ impl Plan {
                 rounds: cost.rounds,
                 bytes_out: cost.bytes_out,
                 group_ops: cost.group_ops,
+                cpu_us: cost.cpu_us,
             }
         };
         let tasks = roster(spec).iter().map(|(party, role)| task(party, role)).collect();
-        let stage = Stage { protocol: spec.protocol.clone(), form: form.name().into(), tasks };
-        Ok(Self { spec: spec.digest(), stages: vec![stage] })
+        let protocol = choice.protocol.descriptor().name.parse();
+        let protocol = protocol.map_err(|why: &str| SpecError::new("protocol", "unnamed in this build", why))?;
+        let stage = Stage { protocol, form: parameters.form.name().into(), tasks };
+        Ok(Self { spec: spec.digest(), reason: choice.reason, stages: vec![stage] })
     }
 
     /// What everyone learns, in plain words, one sentence each.
@@ -125,7 +124,9 @@ impl Plan {
                 spec.minimum_result
             ),
         };
-        let mut sentences: Vec<String> = find(spec, catalogue)?.disclosures(form(spec)).iter().map(sentence).collect();
+        let parameters = Parameters { sizes: sizes(spec), form: form(spec) };
+        let protocol = choose(spec, catalogue, &parameters)?.protocol;
+        let mut sentences: Vec<String> = protocol.disclosures(parameters.form).iter().map(sentence).collect();
         // a job that opens nothing ends otherwise than one that opens something, and everyone sees how it ends
         sentences.push(format!(
             "everyone in the job, and the coordinator, learns whether there are at least {} common rows",
@@ -158,17 +159,6 @@ impl Stage {
     pub fn task(&self, party: &PartyId) -> Option<&Task> {
         self.tasks.iter().find(|task| task.party == *party)
     }
-}
-
-fn find(spec: &Spec, catalogue: &Catalogue) -> Result<&'static dyn Protocol, SpecError> {
-    catalogue.find(spec.protocol.as_str()).ok_or_else(|| {
-        let names: Vec<&str> = catalogue.iter().map(|p| p.descriptor().name).collect();
-        SpecError::new(
-            "protocol",
-            format!("no protocol is called {}", spec.protocol),
-            format!("use one of: {}", names.join(", ")),
-        )
-    })
 }
 
 fn form(spec: &Spec) -> Form {

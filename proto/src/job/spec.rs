@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use banyan_protocols::catalogue::Suite;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::wrong;
+use super::{Line, wrong};
 use crate::canonical::Canonical;
 use crate::grant::Scenario;
 use crate::names::Name;
@@ -22,8 +23,11 @@ pub struct Spec {
     pub name: Name,
     /// What is computed.
     pub operation: Operation,
-    /// The protocol that computes it, by its name in the catalogue.
+    /// The protocol that computes it, by its name in the catalogue, or [`AUTO`](super::AUTO): the plan chooses.
     pub protocol: Name,
+    /// The cipher suite of the protocol.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub suite: Suite,
     /// What is opened to the recipients.
     pub result: ResultKind,
     /// Who receives it: one party, or both.
@@ -42,6 +46,9 @@ pub struct Spec {
     /// What the job may use.
     #[serde(default)]
     pub limits: Limits,
+    /// The network between the parties, which the choice of a protocol looks at.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub network: Network,
     /// The parties, each with its data set.
     pub parties: Vec<PartySpec>,
     /// The authorisation under which it runs.
@@ -153,6 +160,35 @@ impl Default for Limits {
     fn default() -> Self {
         Self { deadline_s: 3600, memory_mb: 1024 }
     }
+}
+
+/// The network between the parties, as far as a plan looks at it: what is expected of it, not a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Megabits (10^6) per second in each direction.
+    pub bandwidth_mbps: u32,
+    /// Milliseconds from one party to the other and back.
+    pub rtt_ms: u32,
+}
+
+impl Default for Network {
+    /// One building.
+    fn default() -> Self {
+        Self { bandwidth_mbps: 1000, rtt_ms: 1 }
+    }
+}
+
+impl Network {
+    /// As an expectation of time takes it.
+    pub fn line(&self) -> Line {
+        Line { mbps: self.bandwidth_mbps.into(), rtt_us: u64::from(self.rtt_ms) * 1000 }
+    }
+}
+
+/// Fields that came later are written only where they say something, so that earlier specs keep their digest.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A point in time in a spec: RFC 3339 with an offset, such as `"2027-11-01T00:00:00Z"`.

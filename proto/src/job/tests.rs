@@ -98,7 +98,7 @@ fn every_wrong_field_is_named_with_its_remedy() {
         (
             "protocol = \"dh\"\n",
             "",
-            "protocol: missing; write protocol = \"dh\"; `banyan job check --example` prints a whole job file",
+            "protocol: missing; write protocol = \"auto\"; `banyan job check --example` prints a whole job file",
         ),
         (
             "runs = 10\n",
@@ -149,6 +149,28 @@ fn every_wrong_field_is_named_with_its_remedy() {
             "result = 5",
             "result: expected one word in quotes, found 5; write result = \"rows\"; \
              see line 6, column 10, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "\n[[parties]]\nname = \"bank\"",
+            "\n[network]\nbandwidth_mbps = 0\n[[parties]]\nname = \"bank\"",
+            "network.bandwidth_mbps: 0 Mbit/s; give 1 to 1000000, or leave it out",
+        ),
+        (
+            "\n[[parties]]\nname = \"bank\"",
+            "\n[network]\nrtt_ms = 60001\n[[parties]]\nname = \"bank\"",
+            "network.rtt_ms: 60001 ms; give 0 to 60000, or leave it out",
+        ),
+        (
+            "\n[[parties]]\nname = \"bank\"",
+            "\n[network]\nrtt_ms = \"20\"\n[[parties]]\nname = \"bank\"",
+            "network.rtt_ms: expected a whole number from 0 to 4294967295, found text; write rtt_ms = 1; \
+             see line 11, column 10, and `banyan job check --example` for a whole job file",
+        ),
+        (
+            "result = \"rows\"",
+            "suite = \"gm\"\nresult = \"rows\"",
+            "suite: unknown variant `gm`, expected `intl` or `sm`; \
+             see line 6, column 9, and `banyan job check --example` for a whole job file",
         ),
         (
             "filter = \"AGE >= 18\"",
@@ -264,6 +286,14 @@ fn the_example_is_a_job_and_shows_every_field_there_is() {
             let path = if table.is_empty() { name.clone() } else { format!("{table}.{name}") };
             assert!(wrong::write(&path).contains(name), "{path}: {}", wrong::write(&path));
         }
+    }
+    // fields that are written only where they differ from what is meant without them
+    for (path, shown) in [
+        ("suite", "write suite = \"intl\""),
+        ("network.bandwidth_mbps", "write bandwidth_mbps = 1000"),
+        ("network.rtt_ms", "write rtt_ms = 1"),
+    ] {
+        assert_eq!(wrong::write(path), shown, "{path}");
     }
 }
 

@@ -16,6 +16,10 @@ pub const COLUMNS_MAX: usize = 64;
 pub const TEXT_MAX: usize = 4096;
 /// The longest deadline: a week.
 pub const DEADLINE_S_MAX: u32 = 7 * 24 * 3600;
+/// The widest line a job may declare: a terabit.
+pub const BANDWIDTH_MBPS_MAX: u32 = 1_000_000;
+/// The longest round trip a job may declare: a minute.
+pub const RTT_MS_MAX: u32 = 60_000;
 /// The longest an authorisation may last: five years, the longest term in the regulations (yangzhou 8, nanjing 12).
 pub const VALIDITY_DAYS_MAX: i64 = 5 * 366;
 
@@ -92,6 +96,21 @@ impl Spec {
         }
         if !(64..=1 << 20).contains(&limits.memory_mb) {
             return fail("limits.memory_mb", format!("{} MiB", limits.memory_mb), "give 64 to 1048576 MiB");
+        }
+        let network = &self.network;
+        if !(1..=BANDWIDTH_MBPS_MAX).contains(&network.bandwidth_mbps) {
+            return fail(
+                "network.bandwidth_mbps",
+                format!("{} Mbit/s", network.bandwidth_mbps),
+                format!("give 1 to {BANDWIDTH_MBPS_MAX}, or leave it out"),
+            );
+        }
+        if network.rtt_ms > RTT_MS_MAX {
+            return fail(
+                "network.rtt_ms",
+                format!("{} ms", network.rtt_ms),
+                format!("give 0 to {RTT_MS_MAX}, or leave it out"),
+            );
         }
         Ok(())
     }

@@ -69,6 +69,7 @@ pub(super) fn write(path: &str) -> String {
     let mut within = String::new();
     for line in Spec::EXAMPLE.lines() {
         let line = line.strip_prefix("# ").unwrap_or(line);
+        let line = line.split_once(" #").map_or(line, |(line, _)| line).trim_end();
         if line.starts_with('[') {
             within = line.trim_matches(['[', ']']).to_owned();
             if within == whole {
@@ -76,7 +77,7 @@ pub(super) fn write(path: &str) -> String {
             }
         }
         if within == table && line.split_once(" = ").is_some_and(|(key, _)| key == name) {
-            return format!("write {}", line.split_once(" #").map_or(line, |(line, _)| line).trim_end());
+            return format!("write {line}");
         }
     }
     "write it as the example does".to_owned()

@@ -2,7 +2,6 @@
 
 mod cancel;
 pub(crate) mod check;
-mod estimate;
 mod list;
 mod pick;
 mod propose;

@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use banyan_proto::audit::Checkpoint;
 use banyan_proto::canonical::Canonical;
 use banyan_proto::grant::Admission;
 use banyan_proto::identity::{PublicKey, Signed};
-use banyan_proto::job::{Plan, State};
+use banyan_proto::job::{Line, Plan, State};
 use banyan_protocols::party::PartyId;
-use banyan_protocols::sim::Net;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::check;
-use super::estimate::estimate;
 use super::pick::pick;
 use super::status::describe;
-use super::words::{listed, plan_table};
+use super::words::{listed, plan_table, protocol};
 use crate::cli::answer::{Answer, Failure};
 use crate::cli::client::Client;
 use crate::cli::developer::{Developer, HomeArg};
@@ -134,9 +133,9 @@ fn committed(evidence: &Evidence) -> String {
 fn told(job: &JobView, plan: &Plan, proofs: &[Proof]) -> String {
     let mut out = describe(job);
     let _ = write!(out, "\nPlan {}\n{}", plan.digest().short(), plan_table(plan));
+    let _ = writeln!(out, "protocol {}", protocol(plan));
     let _ = write!(out, "\nCost against plan\n{}", table(&costs(job, plan)));
-    let expected = estimate(plan, Net::LAN).total;
-    let _ = writeln!(out, "expected in one building: about {} for the run", span(expected));
+    let _ = writeln!(out, "expected in one building: about {} for the run", span(expected_run(plan)));
     out.push_str("\nProofs, checked here with the keys under which the coordinator introduces the parties:\n");
     let sign = |proof: &Proof| format!("{} {}", if proof.holds { '✓' } else { '✗' }, proof.text);
     out.push_str(&listed(&proofs.iter().map(sign).collect::<Vec<_>>()));
@@ -144,6 +143,10 @@ fn told(job: &JobView, plan: &Plan, proofs: &[Proof]) -> String {
         out.push_str("  none yet\n");
     }
     out
+}
+
+fn expected_run(plan: &Plan) -> Duration {
+    Duration::from_micros(plan.expect(Line::LAN).total_us)
 }
 
 fn costs(job: &JobView, plan: &Plan) -> Vec<Vec<String>> {
@@ -177,7 +180,7 @@ fn as_json(job: &JobView, plan: &Plan, proofs: &[Proof]) -> Value {
     if let Value::Object(json) = &mut json {
         json.insert("plan".into(), json!(plan));
         json.insert("plan_digest".into(), json!(plan.digest()));
-        json.insert("expected_run_s".into(), json!(estimate(plan, Net::LAN).total.as_secs_f64()));
+        json.insert("expected_run_s".into(), json!(expected_run(plan).as_secs_f64()));
         let proofs: Vec<Value> = proofs.iter().map(|p| json!({ "holds": p.holds, "claim": p.text })).collect();
         json.insert("proofs".into(), json!(proofs));
     }

@@ -1,22 +1,29 @@
 //! A job in plain words: plan, cost, and who will learn what and what not. Pure, so that a test can read it too.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use banyan_proto::canonical::Canonical;
 use banyan_proto::grant::{Grant, Scenario};
-use banyan_proto::job::{Duplicates, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, Task};
+use banyan_proto::job::{Duplicates, Expected, Line, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, Task};
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::catalogue::Learns;
 use banyan_protocols::party::{PartyId, Role};
-use banyan_protocols::sim::Net;
 use serde_json::{Value, json};
 
-use super::estimate::{Estimate, estimate};
 use crate::cli::text::{bytes, grouped, list, plain, span, table};
 
-/// The networks an estimate is given for, with their names for programs and for people.
-const NETS: [(&str, &str, Net); 2] =
-    [("lan", "in one building (1 Gbit/s, 0.2 ms)", Net::LAN), ("wan", "across a city (100 Mbit/s, 20 ms)", Net::WAN)];
+/// The networks that time is expected for, with their names for programs and for people: two that people know, and the
+/// one that the job declares.
+fn networks(spec: &Spec) -> [(&'static str, String, Line); 3] {
+    let network = &spec.network;
+    let declared = format!("as the job declares ({} Mbit/s, {} ms)", network.bandwidth_mbps, network.rtt_ms);
+    [
+        ("lan", "in one building (1 Gbit/s, 0.2 ms)".into(), Line::LAN),
+        ("wan", "across a city (100 Mbit/s, 20 ms)".into(), Line::WAN),
+        ("declared", declared, network.line()),
+    ]
+}
 
 /// The whole job for people.
 ///
@@ -25,7 +32,8 @@ const NETS: [(&str, &str, Net); 2] =
 pub(crate) fn explain(spec: &Spec, plan: &Plan) -> Result<String, SpecError> {
     let mut out = String::new();
     line(&mut out, "job", &format!("{}  {}", spec.name, spec.digest()));
-    line(&mut out, "computes", &computes(spec));
+    line(&mut out, "computes", computes(spec));
+    line(&mut out, "protocol", &protocol(plan));
     line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
     line(&mut out, "minimum", &format!("nothing is opened below {} common rows", grouped(spec.minimum_result)));
     line(&mut out, "keys", &keys(spec));
@@ -43,11 +51,11 @@ pub(crate) fn explain(spec: &Spec, plan: &Plan) -> Result<String, SpecError> {
     out.push_str(&indented(&plan_table(plan)));
 
     out.push_str("\nTime, estimated from the plan on one core per party; reading and writing files comes on top:\n");
-    for (_, name, net) in NETS {
-        let _ = writeln!(out, "  {name:<36} {}", in_words(estimate(plan, net)));
+    for (_, name, network) in networks(spec) {
+        let _ = writeln!(out, "  {name:<42} {}", in_words(plan.expect(network)));
     }
 
-    let _ = writeln!(out, "\nWho will learn what (claim: {}):", claim(spec));
+    let _ = writeln!(out, "\nWho will learn what (claim: {}):", claim(plan));
     out.push_str(&listed(&Plan::disclosures(spec, &CATALOGUE)?));
     out.push_str("\nWho will not learn what:\n");
     out.push_str(&listed(&hidden(spec, plan)?));
@@ -62,12 +70,13 @@ pub(crate) fn explain(spec: &Spec, plan: &Plan) -> Result<String, SpecError> {
 /// # Errors
 /// [`SpecError`] where no plan follows from the spec in this build.
 pub(crate) fn as_json(spec: &Spec, plan: &Plan) -> Result<Value, SpecError> {
-    let estimates: serde_json::Map<String, Value> = NETS
+    let seconds = |us: u64| Duration::from_micros(us).as_secs_f64();
+    let estimates: serde_json::Map<String, Value> = networks(spec)
         .into_iter()
-        .map(|(key, _, net)| {
-            let e = estimate(plan, net);
-            let seconds = json!({ "total_s": e.total.as_secs_f64(), "compute_s": e.compute.as_secs_f64(), "wire_s": e.wire.as_secs_f64() });
-            (key.to_owned(), seconds)
+        .map(|(key, _, network)| {
+            let e = plan.expect(network);
+            let (total, compute, wire) = (seconds(e.total_us), seconds(e.compute_us), seconds(e.wire_us));
+            (key.to_owned(), json!({ "total_s": total, "compute_s": compute, "wire_s": wire }))
         })
         .collect();
     Ok(json!({
@@ -77,7 +86,9 @@ pub(crate) fn as_json(spec: &Spec, plan: &Plan) -> Result<Value, SpecError> {
         "scenario_digest": spec.scenario.digest(),
         "plan": plan,
         "estimate": estimates,
-        "claim": claim(spec),
+        "protocol": plan.stages.first().map(|stage| &stage.protocol),
+        "reason": plan.reason,
+        "claim": claim(plan),
         "learns": Plan::disclosures(spec, &CATALOGUE)?,
         "hidden": hidden(spec, plan)?,
         "spec": spec,
@@ -139,22 +150,29 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
     table(&rows)
 }
 
-fn in_words(estimate: Estimate) -> String {
-    let share = if estimate.compute > estimate.wire { "mostly computing" } else { "mostly waiting for the network" };
-    format!("about {}, {share}", span(estimate.total))
+fn in_words(expected: Expected) -> String {
+    let computing = expected.compute_us > expected.wire_us;
+    let share = if computing { "mostly computing" } else { "mostly waiting for the network" };
+    format!("about {}, {share}", span(Duration::from_micros(expected.total_us)))
 }
 
-fn claim(spec: &Spec) -> &'static str {
-    CATALOGUE.find(spec.protocol.as_str()).map_or("none", |protocol| protocol.descriptor().security)
+/// What runs, and why it.
+pub(crate) fn protocol(plan: &Plan) -> String {
+    let name = plan.stages.first().map_or("none", |stage| stage.protocol.as_str());
+    format!("{name}: {}", plan.reason)
 }
 
-fn computes(spec: &Spec) -> String {
-    let what = match (spec.result, spec.recipients.len()) {
+fn claim(plan: &Plan) -> &'static str {
+    let protocol = plan.stages.first().and_then(|stage| CATALOGUE.find(stage.protocol.as_str()));
+    protocol.map_or("none", |protocol| protocol.descriptor().security)
+}
+
+fn computes(spec: &Spec) -> &'static str {
+    match (spec.result, spec.recipients.len()) {
         (ResultKind::Rows, 1) => "which keys both data sets have; the recipient gets its own rows of them",
         (ResultKind::Rows, _) => "which keys both data sets have; each recipient gets its own rows of them",
         (ResultKind::Count, _) => "how many keys both data sets have; the recipient gets one number",
-    };
-    format!("{what} (protocol {})", spec.protocol)
+    }
 }
 
 fn keys(spec: &Spec) -> String {
@@ -246,6 +264,8 @@ mod tests {
             "the coordinator learns names, plan",
             "valid        2026-01-01T00:00:00Z to 2028-01-01T00:00:00Z",
             "in one building (1 Gbit/s, 0.2 ms)",
+            "as the job declares (1000 Mbit/s, 1 ms)",
+            ": the first to be done of suite intl over 1000 Mbit/s and 1 ms round trip, as expected: ",
         ] {
             assert!(text.contains(said), "{said:?} is missing in:\n{text}");
         }

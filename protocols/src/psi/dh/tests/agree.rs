@@ -88,9 +88,11 @@ fn costs_exactly_what_it_declares() {
             let p = parameters(form, n, m);
             let run = run(&World::new("dh", 1).net(Net::ROUNDS), dh, p, &keys(0, n), &keys(5, m));
             for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
-                let spent =
-                    Cost { rounds: run.report.rounds(), bytes_out: party.bytes_out, group_ops: party.group_ops };
-                assert_eq!(spent, dh.cost(&p, role), "{form:?} {n} x {m} {role}");
+                let declared = dh.cost(&p, role);
+                let (rounds, bytes_out, group_ops) = (run.report.rounds(), party.bytes_out, party.group_ops);
+                // time is an estimate: nothing to compare
+                let spent = Cost { rounds, bytes_out, group_ops, cpu_us: declared.cpu_us };
+                assert_eq!(spent, declared, "{form:?} {n} x {m} {role}");
             }
             assert_eq!(run.report.parties[0].bytes_in, run.report.parties[1].bytes_out);
         }
