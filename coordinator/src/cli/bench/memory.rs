@@ -50,10 +50,11 @@ pub(super) fn run(
     let report = run.report.clone();
     let outputs = run.values().map_err(|error| Failure::No(error.to_string()))?;
     let found = outputs.into_iter().find_map(|output| match output {
-        Output::Rows(rows) => Some(rows),
-        Output::Count(_) | Output::Nothing => None,
+        Output::Rows(rows) => Some((rows.len() as u64, rows == expected)),
+        Output::Count(count) => Some((count, count == expected.len() as u64)),
+        Output::Nothing => None,
     });
-    let found = found.ok_or_else(|| Failure::No("the receiver got no rows".into()))?;
+    let (matches, correct) = found.ok_or_else(|| Failure::No("the receiver got nothing".into()))?;
     let peak_rss_mb = peak_rss_mb();
     let rounds = rounds(protocol, parameters.form, sets, &roster)?;
     let party = |party: &banyan_protocols::sim::PartyReport| PartyFigures {
@@ -67,8 +68,8 @@ pub(super) fn run(
         setup_s: setup.as_secs_f64(),
         rounds,
         bytes: report.bytes(),
-        matches: found.len() as u64,
-        correct: found == expected,
+        matches,
+        correct,
         parties: report.parties.iter().map(party).collect(),
     })
 }

@@ -1,6 +1,7 @@
 //! `banyan bench`: what a job costs on this machine, as one JSON object.
 
 mod data;
+mod entry;
 mod memory;
 mod psi;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::answer::{Answer, Failure};
+use super::job::words::protocol;
 use super::programs::Programs;
 use super::text::{bytes, grouped, table};
 
@@ -54,13 +56,15 @@ pub(crate) struct PartyFigures {
 /// Runs the command.
 pub(crate) async fn run(command: BenchCommand, programs: &Programs, as_json: bool) -> Result<Answer, Failure> {
     let BenchCommand::Psi(args) = command;
-    let figures = psi::run(&args, programs, as_json).await?;
+    let job = psi::job(&args)?;
+    let figures = psi::run(&args, &job, programs, as_json).await?;
     let mut json = serde_json::to_value(&figures).map_err(Failure::not_now)?;
-    if let (Value::Object(json), Value::Object(asked)) = (&mut json, psi::asked(&args)) {
+    if let (Value::Object(json), Value::Object(asked)) = (&mut json, psi::asked(&args, &job.1)) {
         json.extend(asked);
     }
     let answer = if figures.correct { Answer::yes } else { Answer::no };
-    Ok(answer(told(&figures), json))
+    let protocol = protocol(&job.1);
+    Ok(answer(format!("{protocol}\n{}", told(&figures)), json))
 }
 
 fn told(figures: &Figures) -> String {
