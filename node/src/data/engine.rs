@@ -114,13 +114,11 @@ impl Session {
         &self,
         set: &DataSet,
         columns: &[&str],
-        filter: Option<&Filter>,
+        filter: &Filter,
     ) -> Result<SendableRecordBatchStream, DataError> {
         let failed = |error| self.error(&format!("reading data set {}", set.id), error);
-        let mut frame = self.context.table(TableReference::bare(set.id.as_str())).await.map_err(failed)?;
-        if let Some(filter) = filter {
-            frame = frame.filter(filter.expression()).map_err(failed)?;
-        }
+        let frame = self.context.table(TableReference::bare(set.id.as_str())).await.map_err(failed)?;
+        let frame = frame.filter(filter.expression()).map_err(failed)?;
         let columns: Vec<Expr> = columns.iter().map(|name| Expr::Column(Column::from_name(*name))).collect();
         frame.select(columns).map_err(failed)?.execute_stream().await.map_err(failed)
     }

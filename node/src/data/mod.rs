@@ -22,6 +22,7 @@ mod scan;
 mod seen;
 mod snapshot;
 mod source;
+mod taking;
 
 #[cfg(test)]
 mod tests;

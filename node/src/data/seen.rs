@@ -1,6 +1,7 @@
-//! Which keys were seen: an open-addressing table of positions into [`Items`]. It compares the keys themselves, so no
-//! two different keys are ever taken for one; it holds four bytes a slot and no copy of a key; its hash is keyed at
-//! random, so nobody can prepare keys that collide.
+//! Which keys were seen: an open-addressing table of positions into [`Items`], each beside the hash of its key, so that a
+//! key is looked at only where it is very likely the same one, and never while the table grows. It compares the keys
+//! themselves, so no two different keys are ever taken for one; it holds eight bytes a slot and no copy of a key; its hash
+//! is keyed at random, so nobody can prepare keys that collide.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -14,57 +15,72 @@ pub(crate) const KEYS_MAX: usize = u32::MAX as usize - 1;
 
 /// A set of keys held elsewhere.
 pub(crate) struct Seen {
-    /// Position plus one; zero is free. The length is a power of two, at most three quarters in use.
-    slots: Vec<u32>,
+    /// The length is a power of two, at most three quarters in use.
+    slots: Vec<Slot>,
     hash: RandomState,
 }
 
+/// A key's place, and half of its hash; the upper bits of that half say where in the table it is looked for, so that a
+/// table grows by one pass in order.
+#[derive(Clone, Copy)]
+struct Slot {
+    hash: u32,
+    /// Position plus one; zero is free.
+    position: u32,
+}
+
+const FREE: Slot = Slot { hash: 0, position: 0 };
+
 impl Seen {
     pub(crate) fn new() -> Self {
-        Self { slots: vec![0; SLOTS_MIN], hash: RandomState::new() }
+        Self { slots: vec![FREE; SLOTS_MIN], hash: RandomState::new() }
     }
 
     /// The position in `items` of a key equal to `key`; where there is none, notes that `key` is about to be pushed.
     pub(crate) fn find_or_note(&mut self, items: &Items, key: &[u8]) -> Option<usize> {
         if (items.len() + 1) * 4 > self.slots.len() * 3 {
-            self.grow(items);
+            self.grow();
         }
         let mask = self.slots.len() - 1;
-        let mut slot = self.hash.hash_one(key) as usize & mask;
+        let hash = self.hash.hash_one(key) as u32;
+        let mut at = home(hash, self.slots.len());
         loop {
-            match self.slots[slot] {
-                0 => break,
-                taken => {
-                    let position = taken as usize - 1;
-                    if items.get(position) == key {
-                        return Some(position);
-                    }
-                }
+            let slot = self.slots[at];
+            if slot.position == 0 {
+                break;
             }
-            slot = (slot + 1) & mask;
+            let position = slot.position as usize - 1;
+            if slot.hash == hash && items.get(position) == key {
+                return Some(position);
+            }
+            at = (at + 1) & mask;
         }
-        self.slots[slot] = items.len() as u32 + 1;
+        self.slots[at] = Slot { hash, position: items.len() as u32 + 1 };
         None
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<u32>()
+        self.slots.len() * size_of::<Slot>()
     }
 
-    fn grow(&mut self, items: &Items) {
-        let mask = self.slots.len() * 2 - 1;
-        self.slots = Vec::new();
-        let mut slots = vec![0; mask + 1];
-        for (position, key) in items.iter().enumerate() {
-            let mut slot = self.hash.hash_one(key) as usize & mask;
-            while slots[slot] != 0 {
-                slot = (slot + 1) & mask;
+    fn grow(&mut self) {
+        let mut slots = vec![FREE; self.slots.len() * 2];
+        let mask = slots.len() - 1;
+        for slot in std::mem::take(&mut self.slots).into_iter().filter(|slot| slot.position != 0) {
+            let mut at = home(slot.hash, slots.len());
+            while slots[at].position != 0 {
+                at = (at + 1) & mask;
             }
-            slots[slot] = position as u32 + 1;
+            slots[at] = slot;
         }
         self.slots = slots;
     }
+}
+
+/// Where a key is looked for first, in a table of a power of two of slots, at most 2^32.
+fn home(hash: u32, slots: usize) -> usize {
+    (u64::from(hash) * slots as u64 >> 32) as usize
 }
 
 #[cfg(test)]

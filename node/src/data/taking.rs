@@ -1,0 +1,245 @@
+//! A snapshot being taken: each selected row's key in its normal form, checked and hashed, and handed to who keeps it.
+
+use std::sync::Arc;
+
+use banyan_proto::job::{Band, Duplicates, Limits, Normalise};
+use banyan_protocols::items::{ITEM_MAX, Items};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::UInt64Type;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::catalog::DataSet;
+use super::engine::keys_share;
+use super::error::DataError;
+use super::fingerprint::Fingerprint;
+use super::near;
+use super::normalise::{join_part, normalise};
+use super::seen::{KEYS_MAX, Seen};
+use super::snapshot::Selection;
+use super::source::place;
+
+/// The domain of the snapshot digest.
+const DOMAIN: &[u8] = b"banyan/snapshot/v2\0";
+
+/// Bytes of keys that are hashed at once: a call of the hash costs as much as a key.
+const HASHED: usize = 16 << 10;
+
+/// Where the selected keys go.
+pub(super) trait Keep: Send + 'static {
+    /// Takes the key of the row at `position`, which is above every one before.
+    fn key(&mut self, key: &[u8], position: u64) -> Result<(), DataError>;
+
+    /// Bytes held.
+    fn bytes(&self) -> usize;
+
+    /// Whether `more` keys have room beside those that are held.
+    fn has_room(&self, more: usize) -> bool;
+
+    /// After the last key: what repeats an earlier key.
+    fn repeated(&mut self) -> Result<Faults, DataError>;
+}
+
+/// Rows with a fault: the first one with the row that it repeats, and how many there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) first: Option<(u64, u64)>,
+    pub(super) count: u64,
+}
+
+impl Faults {
+    pub(super) fn note(&mut self, position: u64, earlier: u64) {
+        self.first.get_or_insert((position, earlier));
+        self.count += 1;
+    }
+}
+
+/// What was taken.
+pub(super) struct Taken<K> {
+    pub(super) keep: K,
+    pub(super) digest: [u8; 32],
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// Keeps distinct keys in memory, in file order.
+pub(super) struct Whole {
+    pub(super) items: Items,
+    pub(super) rows: Vec<u64>,
+    pub(super) repeated: Faults,
+    /// Bytes of all keys in `items`.
+    key_bytes: usize,
+    seen: Seen,
+}
+
+impl Whole {
+    pub(super) fn new() -> Self {
+        Self { items: Items::default(), rows: Vec::new(), repeated: Faults::default(), key_bytes: 0, seen: Seen::new() }
+    }
+}
+
+impl Keep for Whole {
+    fn key(&mut self, key: &[u8], position: u64) -> Result<(), DataError> {
+        match self.seen.find_or_note(&self.items, key) {
+            Some(earlier) => self.repeated.note(position, self.rows[earlier]),
+            None => {
+                self.items.push(key);
+                self.key_bytes += key.len();
+                self.rows.push(position);
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.key_bytes + self.rows.len() * 16 + self.seen.bytes()
+    }
+
+    fn has_room(&self, more: usize) -> bool {
+        self.items.len() <= KEYS_MAX - more
+    }
+
+    fn repeated(&mut self) -> Result<Faults, DataError> {
+        self.seen = Seen::new();
+        Ok(self.repeated)
+    }
+}
+
+/// A snapshot being taken.
+pub(super) struct Taking<K> {
+    set: Arc<DataSet>,
+    selection: Selection,
+    rows_max: u64,
+    limit_mb: u64,
+    keep: K,
+    hash: Sha256,
+    /// Keys that wait to be hashed.
+    unhashed: Zeroizing<Vec<u8>>,
+    empty: Faults,
+    selected: u64,
+    last: Option<u64>,
+    key: Zeroizing<Vec<u8>>,
+    part: Zeroizing<Vec<u8>>,
+}
+
+impl<K: Keep> Taking<K> {
+    pub(super) fn new(
+        set: &Arc<DataSet>,
+        selection: &Selection,
+        limits: &Limits,
+        salt: &[u8; 32],
+        fingerprint: &Fingerprint,
+        keep: K,
+    ) -> Self {
+        let rule = match selection.normalise {
+            Normalise::TrimV1 => b"trim-v1\0\0",
+            Normalise::CnIdV1 => b"cn-id-v1\0",
+        };
+        let hash = Sha256::new().chain_update(DOMAIN).chain_update(salt).chain_update(fingerprint.digest());
+        let room = || Zeroizing::new(Vec::with_capacity(ITEM_MAX)); // a buffer that grows leaves the old one behind
+        Self {
+            set: Arc::clone(set),
+            selection: selection.clone(),
+            rows_max: Band::covering(selection.rows_at_most).rows(),
+            limit_mb: limits.memory_mb.into(),
+            keep,
+            hash: hash.chain_update(rule),
+            unhashed: Zeroizing::new(Vec::with_capacity(HASHED)),
+            empty: Faults::default(),
+            selected: 0,
+            last: None,
+            key: room(),
+            part: room(),
+        }
+    }
+
+    /// Takes a batch: the key columns, and the rows' positions behind them.
+    pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(), DataError> {
+        let (position, keys) = batch.columns().split_last().ok_or_else(|| self.bug())?;
+        let positions = position.as_primitive_opt::<UInt64Type>().ok_or_else(|| self.bug())?;
+        let keys: Option<Vec<&StringArray>> = keys.iter().map(|key| key.as_string_opt::<i32>()).collect();
+        let keys = keys.ok_or_else(|| self.bug())?;
+        for row in 0..batch.num_rows() {
+            self.row(&keys, row, positions.value(row))?;
+        }
+        // in bands, as rows are: how much memory a filter's rows took would count them
+        if Band::covering(self.keep.bytes() as u64).rows() > keys_share(self.limit_mb)
+            || !self.keep.has_room(batch.num_rows())
+        {
+            let what = format!("the key column of data set {}", self.set.id);
+            return Err(DataError::Memory { what, limit_mb: self.limit_mb });
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, keys: &[&StringArray], row: usize, position: u64) -> Result<(), DataError> {
+        self.selected += 1;
+        if self.selected > self.rows_max {
+            return Err(DataError::TooManyRows {
+                set: self.set.id.to_string(),
+                asked: self.selection.rows_at_most,
+                max: self.rows_max,
+            });
+        }
+        if !self.normal_key(keys, row) {
+            self.empty.note(position, 0);
+            return Ok(());
+        }
+        if self.key.len() > ITEM_MAX {
+            return Err(DataError::KeyTooLong { place: place(&self.set, position), max: ITEM_MAX });
+        }
+        // the engine keeps file order for a filter over one file; the output relies on it
+        if self.last.replace(position).is_some_and(|last| last >= position) {
+            return Err(self.bug());
+        }
+        self.hash_key();
+        self.keep.key(&self.key, position)
+    }
+
+    /// Puts the normal form of the key at `row` into `self.key`; false where a part of it is empty.
+    fn normal_key(&mut self, keys: &[&StringArray], row: usize) -> bool {
+        self.key.clear();
+        for column in keys {
+            self.part.clear();
+            if !column.is_null(row) {
+                normalise(self.selection.normalise, column.value(row), &mut self.part);
+            }
+            match (self.part.is_empty(), keys.len()) {
+                (true, _) => return false,
+                (false, 1) => std::mem::swap(&mut self.key, &mut self.part),
+                (false, _) => join_part(&self.part, &mut self.key),
+            }
+        }
+        true
+    }
+
+    fn hash_key(&mut self) {
+        if self.unhashed.len() + 4 + self.key.len() > HASHED {
+            self.hash.update(&*self.unhashed);
+            self.unhashed.clear();
+        }
+        self.unhashed.extend_from_slice(&(self.key.len() as u32).to_be_bytes());
+        self.unhashed.extend_from_slice(&self.key);
+    }
+
+    /// After the last batch.
+    pub(super) fn finish(mut self, fingerprint: Fingerprint) -> Result<Taken<K>, DataError> {
+        let columns = near::list(self.selection.key.iter().map(String::as_str));
+        if let Some((position, _)) = self.empty.first {
+            return Err(DataError::EmptyKey { place: place(&self.set, position), columns, count: self.empty.count });
+        }
+        let repeated = self.keep.repeated()?;
+        match repeated.first {
+            Some((position, earlier)) if self.selection.duplicates == Duplicates::Error => {
+                let (place, first) = (place(&self.set, position), place(&self.set, earlier));
+                return Err(DataError::DuplicateKey { place, first, columns, count: repeated.count });
+            }
+            _ => {}
+        }
+        let hash = self.hash.chain_update(&*self.unhashed).chain_update(self.selected.to_be_bytes());
+        Ok(Taken { keep: self.keep, digest: hash.finalize().into(), fingerprint })
+    }
+
+    fn bug(&self) -> DataError {
+        DataError::Engine { what: format!("reading data set {}", self.set.id), class: "rows out of order or shape" }
+    }
+}
