@@ -52,6 +52,11 @@ impl Engine {
         Ok(Self { spill: spill.into() })
     }
 
+    /// Where what does not fit memory goes.
+    pub(crate) fn spill(&self) -> &Path {
+        &self.spill
+    }
+
     /// A session whose sorts and aggregates stay within the engine's part of the job's memory and spill beyond it.
     /// Measured resident memory is up to three times the pool (buffers in flight are not in it).
     pub fn session(&self, limits: &Limits) -> Result<Session, DataError> {

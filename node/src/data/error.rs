@@ -305,6 +305,16 @@ pub enum DataError {
         /// The limit.
         limit_mb: u64,
     },
+    /// More keys in a bucket than chance puts there.
+    #[error(
+        "data set `{set}`: a bucket has more than the {max} keys it is padded to, which happens by chance in one job of 2^40; propose the job under another name, which cuts it elsewhere, or with a lower limits.buckets_min"
+    )]
+    Overflow {
+        /// The data set.
+        set: String,
+        /// What a bucket has room for.
+        max: u64,
+    },
     /// A row filter that is not a row filter.
     #[error("row filter: {reason}; {remedy}")]
     Filter {
@@ -417,6 +427,7 @@ impl DataError {
             Self::Changed { .. } => "changed",
             Self::DiskFull { .. } => "disk-full",
             Self::Memory { .. } => "memory",
+            Self::Overflow { .. } => "bucket",
             Self::Filter { .. } => "filter",
             Self::Level { .. } => "level",
             Self::Io { .. } => "io",

@@ -5,6 +5,7 @@
 //! limits, the protocol over [`Snapshot::items`], then [`write_rows`] or [`write_count`] and, once everybody signed,
 //! [`Held::release`]. Nothing here knows cryptography beyond a hash, or the network.
 
+mod apart;
 mod atomic;
 mod catalog;
 mod catalog_toml;
@@ -22,11 +23,13 @@ mod scan;
 mod seen;
 mod snapshot;
 mod source;
+mod spill;
 mod taking;
 
 #[cfg(test)]
 mod tests;
 
+pub use apart::{Bucket, Buckets};
 pub use atomic::{AtomicFile, Held, Released, remove_partials};
 pub use catalog::{Catalog, Column, DataSet, FileFormat, Kind, KnownBands};
 pub use encoding::Encoding;

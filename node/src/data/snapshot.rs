@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
-use banyan_proto::job::{Duplicates, Limits, Normalise};
+use banyan_proto::job::{Duplicates, Limits, Normalise, Split};
 use banyan_protocols::items::{Items, Rows};
 use futures::TryStreamExt;
 
+use super::apart::{Apart, Buckets};
 use super::catalog::{DataSet, Kind, POSITION};
 use super::engine::Engine;
 use super::error::DataError;
@@ -69,6 +70,24 @@ impl Snapshot {
         let Whole { items, rows, repeated, .. } = keep;
         Ok(Self { items, pinned: Pinned { rows, digest, fingerprint, dropped: repeated.count } })
     }
+
+    /// As [`Snapshot::take`], with the keys in buckets on disk, of at most `bucket_rows` distinct keys each. The digest is
+    /// the one that the whole snapshot has.
+    pub async fn take_apart(
+        engine: &Engine,
+        set: &Arc<DataSet>,
+        selection: &Selection,
+        limits: &Limits,
+        salt: &[u8; 32],
+        (split, bucket_rows): (Split, u64),
+    ) -> Result<(Buckets, Pinned), DataError> {
+        let keep = Apart::create(set, split, bucket_rows, engine.spill(), limits.memory_mb.into())?;
+        let Taken { mut keep, digest, fingerprint } = take(engine, set, selection, limits, salt, keep).await?;
+        let (rows, dropped) = (std::mem::take(&mut keep.rows), keep.repeated.count);
+        let buckets = keep.into_buckets();
+        let buckets = buckets.ok_or(DataError::Engine { what: "the buckets of a job".into(), class: "not closed" })?;
+        Ok((buckets, Pinned { rows, digest, fingerprint, dropped }))
+    }
 }
 
 /// Reads the selected keys into `keep`. Without a filter nothing of the engine is needed: what reads the file takes the
@@ -114,7 +133,7 @@ async fn take<K: Keep>(
         }
     }
     fingerprint.still(set, &set.path()?)?;
-    taking.finish(fingerprint)
+    blocking("reading", move || taking.finish(fingerprint)).await
 }
 
 impl Pinned {
@@ -141,6 +160,22 @@ impl Pinned {
     /// The file as it was read.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// Which positions the keys of the rows that stand at these places of the file have, both ascending. Places of other
+    /// rows have none.
+    pub fn positions_of(&self, places: &[u64]) -> Rows {
+        let mut left = places;
+        let mut positions = Vec::with_capacity(places.len());
+        for (position, row) in (0_u64..).zip(&self.rows) {
+            while left.first().is_some_and(|place| place < row) {
+                left = &left[1..];
+            }
+            if left.first() == Some(row) {
+                positions.push(position);
+            }
+        }
+        Rows::new(positions)
     }
 
     /// Where the rows of the keys at these positions stand in the file, ascending. Positions beyond the snapshot have

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod apart;
 mod filters;
 
 const SALT: [u8; 32] = [7; 32];

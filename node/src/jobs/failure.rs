@@ -32,7 +32,7 @@ impl Failure {
     /// number of rows that a filter let through is not for others, who could ask about a person that way.
     pub(crate) fn public_code(code: &str) -> &str {
         match code {
-            "key" | "row" | "rows" | "memory" | "encoding" | "engine" | "file" => "input",
+            "key" | "row" | "rows" | "memory" | "bucket" | "encoding" | "engine" | "file" => "input",
             code => code,
         }
     }
@@ -51,7 +51,7 @@ impl Failure {
             "spent" => "this attempt was made before; propose the job again for a new one",
             "receipt" => "a party's log contradicts what it signed before",
             "disk" | "disk-full" => "the node could not write",
-            "input" | "key" | "row" | "rows" | "memory" | "encoding" | "engine" | "file" => {
+            "input" | "key" | "row" | "rows" | "memory" | "bucket" | "encoding" | "engine" | "file" => {
                 "the node's own data did not pass; its people see why with `banyan-node status`"
             }
             _ => "the node's people see why with `banyan-node status`",

@@ -4,6 +4,7 @@
 use banyan_protocols::catalogue::{Catalogue, Cost, Descriptor, Form, Parameters, Protocol};
 use banyan_protocols::party::Role;
 
+use super::buckets::Cut;
 use super::expect::Expected;
 use super::{Spec, SpecError};
 
@@ -63,7 +64,8 @@ fn fastest(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> Resul
         .iter()
         .filter(|protocol| fits(protocol.descriptor()))
         .map(|protocol| {
-            let costs: [Cost; 2] = [Role::Receiver, Role::Sender].map(|role| protocol.cost(parameters, role));
+            let cut = Cut::new(protocol, *parameters, &spec.limits);
+            let costs: [Cost; 2] = [Role::Receiver, Role::Sender].map(|role| cut.cost(protocol, role));
             (Expected::of(&costs, spec.network.line()).total_us, protocol)
         })
         .collect();

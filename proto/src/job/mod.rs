@@ -2,6 +2,7 @@
 //! stands ([`State`]). Pure: no clock, no file, no network.
 
 mod band;
+mod buckets;
 mod choose;
 mod expect;
 mod plan;
@@ -14,6 +15,7 @@ mod wrong;
 mod tests;
 
 pub use band::Band;
+pub use buckets::{BUCKETS_MAX, Split};
 pub use choose::AUTO;
 pub use expect::{Expected, Line};
 pub use plan::{Plan, Stage, Task};

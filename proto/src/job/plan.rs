@@ -4,6 +4,7 @@ use banyan_protocols::catalogue::{Catalogue, Cost, Disclosure, Form, Learns, Par
 use banyan_protocols::party::{PartyId, Role, Roster};
 use serde::{Deserialize, Serialize};
 
+use super::buckets::{self, Cut};
 use super::choose::choose;
 use super::{Band, ResultKind, Spec, SpecError};
 use crate::canonical::{Canonical, Digest};
@@ -29,6 +30,8 @@ pub struct Stage {
     pub protocol: Name,
     /// The result form, by its name.
     pub form: String,
+    /// In how many buckets it runs, one after another: a power of two, 1 where both sets fit the job's memory whole.
+    pub buckets: u32,
     /// One task per party.
     pub tasks: Vec<Task>,
 }
@@ -41,8 +44,10 @@ pub struct Task {
     pub party: PartyId,
     /// Whether it is the protocol's receiver; the other is the sender.
     pub receives: bool,
-    /// The size its set is padded to.
+    /// The size of its set, as others know it.
     pub band: Band,
+    /// What each bucket of its set is padded to; the band where there is one bucket.
+    pub bucket_rows: u64,
     /// Messages one after another in the whole stage.
     pub rounds: u32,
     /// Bytes it sends, before sealing.
@@ -75,14 +80,23 @@ impl Plan {
     /// # Errors
     /// [`SpecError`] where the catalogue has no such protocol or the protocol no such result form.
     pub fn derive(spec: &Spec, catalogue: &Catalogue) -> Result<Self, SpecError> {
-        let parameters = Parameters { sizes: sizes(spec), form: form(spec) };
-        let choice = choose(spec, catalogue, &parameters)?;
+        let whole = Parameters { sizes: sizes(spec), form: form(spec) };
+        if spec.limits.buckets_min > 1 && !buckets::by_row(whole.form) {
+            return Err(SpecError::new(
+                "limits.buckets_min",
+                format!("{} is opened whole: of buckets, each one's part of it would be told", whole.form.name()),
+                "leave it out",
+            ));
+        }
+        let choice = choose(spec, catalogue, &whole)?;
+        let cut = Cut::new(choice.protocol, whole, &spec.limits);
         let task = |party: &PartyId, role: Role| {
-            let cost = choice.protocol.cost(&parameters, role);
+            let cost = cut.cost(choice.protocol, role);
             Task {
                 party: party.clone(),
                 receives: role == Role::Receiver,
-                band: Band::covering(parameters.sizes.of(role)),
+                band: Band::covering(whole.sizes.of(role)),
+                bucket_rows: cut.bucket.sizes.of(role),
                 rounds: cost.rounds,
                 bytes_out: cost.bytes_out,
                 group_ops: cost.group_ops,
@@ -92,7 +106,7 @@ impl Plan {
         let tasks = roster(spec).iter().map(|(party, role)| task(party, role)).collect();
         let protocol = choice.protocol.descriptor().name.parse();
         let protocol = protocol.map_err(|why: &str| SpecError::new("protocol", "unnamed in this build", why))?;
-        let stage = Stage { protocol, form: parameters.form.name().into(), tasks };
+        let stage = Stage { protocol, form: whole.form.name().into(), buckets: cut.buckets, tasks };
         Ok(Self { spec: spec.digest(), reason: choice.reason, stages: vec![stage] })
     }
 
@@ -137,16 +151,16 @@ impl Plan {
 }
 
 impl Stage {
-    /// The agreed parameters of the protocol run.
+    /// The agreed parameters of a protocol run, which is over one bucket.
     ///
     /// # Errors
     /// [`SpecError`] where the stage was not derived by [`Plan::derive`].
     pub fn parameters(&self) -> Result<Parameters, SpecError> {
         let odd = || SpecError::new("plan", "not a plan of this version", "derive it from the spec");
-        let band = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.band.rows()).ok_or_else(odd);
+        let rows = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.bucket_rows).ok_or_else(odd);
         let forms = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality];
         let form = forms.into_iter().find(|form| form.name() == self.form).ok_or_else(odd)?;
-        Ok(Parameters { sizes: Sizes { receiver: band(true)?, sender: band(false)? }, form })
+        Ok(Parameters { sizes: Sizes { receiver: rows(true)?, sender: rows(false)? }, form })
     }
 
     /// The parties and their roles.

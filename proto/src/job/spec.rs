@@ -152,13 +152,21 @@ impl Format {
 pub struct Limits {
     /// Seconds from the start of an attempt until every node gives up.
     pub deadline_s: u32,
-    /// Memory of the local engine at each node, in MiB.
+    /// Memory of the job at each node, in MiB: sets that do not fit are cut into buckets.
     pub memory_mb: u32,
+    /// At least so many buckets, a power of two. After each a job can be resumed where it was. Left out where it is 1, so
+    /// that specs from before there were buckets keep their digests.
+    #[serde(skip_serializing_if = "is_one")]
+    pub buckets_min: u32,
+}
+
+fn is_one(buckets: &u32) -> bool {
+    *buckets == 1
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deadline_s: 3600, memory_mb: 1024 }
+        Self { deadline_s: 3600, memory_mb: 1024, buckets_min: 1 }
     }
 }
 

@@ -63,7 +63,7 @@ fn a_good_job_parses_and_its_bytes_come_back() {
     let spec = Spec::from_toml(JOB).unwrap();
     assert_eq!(Spec::from_canonical(&spec.to_bytes()), Ok(spec.clone()));
     assert_eq!(spec.party(&PartyId::new("bureau").unwrap()).unwrap().rows_at_most, 27_000);
-    assert_eq!(spec.limits, Limits { deadline_s: 3600, memory_mb: 1024 });
+    assert_eq!(spec.limits, Limits { deadline_s: 3600, memory_mb: 1024, buckets_min: 1 });
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use banyan_protocols::party::PartyId;
 
+use super::BUCKETS_MAX;
 use super::spec::{PartySpec, ResultKind, Spec, SpecError};
 use crate::grant::{Grant, Scenario};
 
@@ -110,6 +111,13 @@ impl Spec {
                 "network.rtt_ms",
                 format!("{} ms", network.rtt_ms),
                 format!("give 0 to {RTT_MS_MAX}, or leave it out"),
+            );
+        }
+        if !(1..=BUCKETS_MAX).contains(&limits.buckets_min) || !limits.buckets_min.is_power_of_two() {
+            return fail(
+                "limits.buckets_min",
+                format!("{} buckets", limits.buckets_min),
+                format!("give a power of two from 1 to {BUCKETS_MAX}"),
             );
         }
         Ok(())

@@ -26,9 +26,9 @@
 //! - Each `unsafe` block states why it holds. Each engine has a portable twin in safe code that it is tested equal to.
 
 pub mod aes;
-pub mod gf128;
 pub mod curve25519;
 mod field25519;
+pub mod gf128;
 pub mod lpn;
 pub mod pprf;
 pub mod ristretto;

@@ -84,5 +84,5 @@ pub fn cost(count: usize, role: Role) -> Cost {
         Role::Sender => 1,
         Role::Receiver => 2 * count as u64,
     };
-    Cost { rounds: 1, bytes_out: FRAME_HEADER as u64 + 32 * elements, group_ops: 0 }
+    Cost { rounds: 1, bytes_out: FRAME_HEADER as u64 + 32 * elements, group_ops: 0, cpu_us: 0 }
 }

@@ -294,7 +294,7 @@ pub fn set_up_cost(role: Role) -> Cost {
         Role::Sender => 0,
         Role::Receiver => FRAME_HEADER as u64 + Trees::BYTES,
     };
-    Cost { rounds: 2, bytes_out: base.bytes_out + trees, group_ops: 0 }
+    Cost { rounds: 2, bytes_out: base.bytes_out + trees, group_ops: 0, cpu_us: 0 }
 }
 
 /// What `count` transfers in batches of `batch` cost after set-up, random or correlated.
@@ -304,7 +304,7 @@ pub fn cost(count: usize, batch: usize, role: Role) -> Cost {
         Role::Sender => 0,
         Role::Receiver => batches(count, batch).map(bytes).sum(),
     };
-    Cost { rounds: 1, bytes_out, group_ops: 0 }
+    Cost { rounds: 1, bytes_out, group_ops: 0, cpu_us: 0 }
 }
 
 const _: () =
