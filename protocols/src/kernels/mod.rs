@@ -31,5 +31,6 @@ mod field25519;
 pub mod gf128;
 pub mod lpn;
 pub mod pprf;
+pub mod okvs;
 pub mod ristretto;
 pub mod transpose;
