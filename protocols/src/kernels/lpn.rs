@@ -2,30 +2,32 @@
 //! ("EC-LPN"), which makes long correlations out of short ones.
 //!
 //! **The code.** Expand-convolute of Raghuraman, Rindal and Tanguy 2023 (CRYPTO, eprint 2023/882), systematic and of rate at
-//! most 1/2, as its authors run it in libOTe under the name `ExConv21x24`, the conservative one of their two parameter
-//! sets. For noise e = (m, d), with as many elements in m as there are outputs and at least as many in d,
+//! most 1/2. For noise e = (m, d), with as many elements in m as there are outputs and at least as many in d,
 //!
 //! ```text
 //! output = m + B (A_2 (A_1 d))
 //! ```
 //!
 //! where each A adds every element to those among the next [`MEMORY`] that random bits choose, and to the one after, wrapping
-//! around at the end; and each row of B has [`WEIGHT`] ones: one in each of [`REGIONS`] equal regions, the others anywhere.
-//! All of it follows from a fixed public seed, the same for everyone.
+//! around at the end; and each row of B has one one in each of [`WEIGHT`] equal regions. All of it follows from a fixed public
+//! seed, the same for everyone. Weight, memory and convolving twice are those of `ExConv21x24` of the authors' library libOTe,
+//! where it is the conservative one of two parameter sets. There, only every second one of a row keeps to a region; in ours
+//! all do, so that B is read region by region, each from the second cache, at half the time. (The library's later notes
+//! bound the distance of just this regional form of B at rate 1/2, there of weight 28, without m and with one A, as
+//! within 0.01 % of the bound of Gilbert and Varshamov, but for a probability of 2^-22.) Regions cost B 20 dimensions, since
+//! the sum over each region is the sum of all rows; the words this makes are halves of m, a quarter of the length.
 //!
-//! **The noise.** Regular: one random non-zero element in each of [`NOISE_WEIGHT`] equal blocks. For field elements of many
-//! bits, a test on d positions sees nothing of a block with probability 1 - d/N, so its bias is at most (1 - d/N)^t, and
-//! t = [`NOISE_WEIGHT`] takes 2^-128 from the relative distance [`DISTANCE`].
+//! **The noise.** Regular: one random element in each of [`NOISE_WEIGHT`] equal blocks. For field elements of many bits, a
+//! test on a share δ of the positions sees nothing of a block with probability 1 - δ, so its bias is at most (1 - δ)^t, and
+//! t = [`NOISE_WEIGHT`] takes 2^-128 from δ = [`DISTANCE`]. (The better known (1 - 2δ)^t, hence half of t, is for bits.)
 //!
 //! **What is known and what is not.** [`DISTANCE`] is the authors' estimate of the lightest code word that anyone can *find*
-//! ("pseudo-distance"; libOTe, `ConfigureCode.cpp`). The lightest there *is* cannot be heavier than 0.110 N at this rate
+//! ("pseudo-distance"; libOTe, `ConfigureCode.cpp`). The lightest there *is* cannot be much above 0.110 of the length at this rate
 //! (Gilbert and Varshamov); finding it is itself believed to be hard, and whoever had it would still face 2^-67. libOTe asks
 //! 64 bits of the pseudo-distance beside at least 128 blocks; we ask for the whole 128. The lighter set of the same paper (7
-//! ones per row, estimate 0.15) costs a third of the time of B, but would need 546 blocks; we prefer the heavier code. Silver
-//! (eprint 2021/1150) is broken in the paper above, and accumulating once with 7 ones per row (eprint 2022/1014) has light
-//! words that can be found; neither is here.
-//!
-//! Vectors above 2^20 outputs leave the caches, and 32-bit positions carry a bias of at most 2^-11: callers work in batches.
+//! ones per row, "aggressive" estimate 0.15) costs a third of the time of B, but needs 546 blocks, and those are what is
+//! sent. Silver (eprint 2021/1150) is broken in the paper above, and accumulating once with 7 ones per row (eprint 2022/1014)
+//! has light words that can be found; neither is here.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -34,36 +36,34 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::aes::prg;
 
-/// Ones in a row of B (libOTe's `ExConv21x24`).
+/// Ones in a row of B, and equal regions of which each has one (libOTe's `ExConv21x24`: 21).
 pub const WEIGHT: usize = 21;
-/// Regions of which each row of B takes one position: the larger half, as in libOTe's regular expander.
-pub const REGIONS: usize = 11;
-/// Random taps of the convolution (libOTe's `ExConv21x24`); one more is always there.
+/// Random taps of the convolution; one more is always there (libOTe's `ExConv21x24`: 24).
 pub const MEMORY: usize = 24;
 /// Weight of the lightest word that is taken to be findable, relative to the length (libOTe, `ExConvConfigure`).
 pub const DISTANCE: f64 = 0.20;
 /// Blocks of the noise: the least t with (1 - 0.20)^t <= 2^-128 is 398; rounded up to a multiple of 8.
 pub const NOISE_WEIGHT: usize = 400;
-/// Fewer outputs are cut from so many. Blocks of the noise then have at least 20 positions, and generic decoding attacks at
-/// rate 1/2 stay out of reach: guessing error-free positions (Prange 1962) succeeds with probability 2^-400.
+/// Fewer outputs are cut from so many, for which blocks have 21 positions. Guessing enough positions without noise (Prange
+/// 1962), half of each block at rate 1/2, then succeeds with probability 2^-400, as at every size.
 pub const OUTPUTS_MIN: usize = 1 << 12;
-/// Most outputs of one code: what this is tuned for, and what the bound on the bias of positions assumes.
+/// Most outputs of one code: a region then fits the second cache, and positions, from 32 random bits each, have a bias of at
+/// most 2^-16.
 pub const OUTPUTS_MAX: usize = 1 << 20;
 
 /// Taps of the convolution: the random ones and the one that is always there.
 const TAPS: usize = MEMORY + 1;
-/// Seeds of A_1, A_2 and B: digits of pi that nobody chose.
+/// Seeds of A_1, A_2 and B: digits of pi, so that nobody chose them.
 const SEEDS: [u128; 3] =
     [0x452821e638d01377be5466cf34e90c6c, 0xc0ac29b7c97c50dd3f84d5b5b5470917, 0x9216d5d98979fb1bd1310ba698dfb5ac];
-/// Rows of A whose taps are drawn together, and rows of B: 4 KiB and 24 KiB of random bits, which stay in the first cache.
-const ROWS_A: usize = 1024;
-const ROWS_B: usize = 256;
-/// Random blocks per row of B: four positions each.
-const BLOCKS_B: usize = WEIGHT.div_ceil(4);
+/// Rows whose random bits are drawn together: 4 KiB, well inside the first cache.
+const ROWS: usize = 1024;
 
 /// The code for one size.
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +92,10 @@ mod sealed {
 }
 
 impl Code {
-    /// The code that takes `noise` elements to `outputs`. Panics where there are fewer than twice as many, or fewer than
-    /// one region's or more than [`OUTPUTS_MAX`].
+    /// The code that takes `noise` elements to `outputs`. Panics where there are fewer than twice as many, or as few
+    /// as taps of a row, or more than [`OUTPUTS_MAX`].
     pub fn new(outputs: usize, noise: usize) -> Self {
-        let parity = noise.checked_sub(outputs).unwrap_or_default();
+        let parity = noise.saturating_sub(outputs);
         assert!(parity >= outputs && outputs > TAPS && outputs <= OUTPUTS_MAX, "a size of this code");
         Self { outputs, parity }
     }
@@ -104,29 +104,37 @@ impl Code {
     pub fn encode<T: Element>(&self, noise: &mut [T]) {
         let (outputs, parity) = self.split(noise);
         convolve_twice(parity);
-        let rows = outputs.par_chunks_mut(ROWS_B).enumerate();
-        rows.for_each_init(Rows::new, |rows, (chunk, outputs)| {
-            for (output, row) in outputs.iter_mut().zip(rows.draw(self.parity, chunk)) {
-                *output = row.iter().fold(*output, |sum, at| sum.add(parity[*at as usize]));
-            }
-        });
+        for region in 0..WEIGHT {
+            let parity = &parity[self.region(region)];
+            outputs.par_chunks_mut(ROWS).enumerate().for_each_init(Draw::new, |draw, (chunk, outputs)| {
+                for (output, at) in outputs.iter_mut().zip(draw.positions(region, chunk, parity.len())) {
+                    *output = output.add(parity[*at as usize]);
+                }
+            });
+        }
     }
 
     /// The same for two vectors side by side: both are read at the same places, which is what takes the time.
     pub fn encode_pair<T: Element, U: Element>(&self, first: &mut [T], second: &mut [U]) {
         let ((first, parity_first), (second, parity_second)) = (self.split(first), self.split(second));
         rayon::join(|| convolve_twice(parity_first), || convolve_twice(parity_second));
-        let pairs = parity_first.par_iter().zip(&*parity_second).with_min_len(ROWS_A);
-        let parity: Vec<(T, U)> = pairs.map(|(first, second)| (*first, *second)).collect();
-        let outputs = first.par_chunks_mut(ROWS_B).zip(second.par_chunks_mut(ROWS_B)).enumerate();
-        outputs.for_each_init(Rows::new, |rows, (chunk, (first, second))| {
-            for ((first, second), row) in first.iter_mut().zip(second).zip(rows.draw(self.parity, chunk)) {
-                (*first, *second) = row.iter().fold((*first, *second), |sum, at| {
-                    let (first, second) = parity[*at as usize];
-                    (sum.0.add(first), sum.1.add(second))
-                });
-            }
-        });
+        for region in 0..WEIGHT {
+            let (parity_first, parity_second) =
+                (&parity_first[self.region(region)], &parity_second[self.region(region)]);
+            let chunks = first.par_chunks_mut(ROWS).zip(second.par_chunks_mut(ROWS)).enumerate();
+            chunks.for_each_init(Draw::new, |draw, (chunk, (first, second))| {
+                let positions = draw.positions(region, chunk, parity_first.len());
+                for ((first, second), at) in first.iter_mut().zip(second).zip(positions) {
+                    *first = first.add(parity_first[*at as usize]);
+                    *second = second.add(parity_second[*at as usize]);
+                }
+            });
+        }
+    }
+
+    /// The places of one of the equal regions of d.
+    fn region(&self, region: usize) -> Range<usize> {
+        self.parity * region / WEIGHT..self.parity * (region + 1) / WEIGHT
     }
 
     fn split<'a, T>(&self, noise: &'a mut [T]) -> (&'a mut [T], &'a mut [T]) {
@@ -135,29 +143,25 @@ impl Code {
     }
 }
 
-/// Some rows of B: where their ones are.
-struct Rows {
-    blocks: Vec<u128>,
-    positions: Vec<[u32; WEIGHT]>,
+/// Draws the ones of B in one region for [`ROWS`] rows at a time.
+struct Draw {
+    blocks: [u128; ROWS / 4],
+    positions: [u32; ROWS],
 }
 
-impl Rows {
+impl Draw {
     fn new() -> Self {
-        Self { blocks: vec![0; ROWS_B * BLOCKS_B], positions: vec![[0; WEIGHT]; ROWS_B] }
+        Self { blocks: [0; ROWS / 4], positions: [0; ROWS] }
     }
 
-    /// Draws rows of the given chunk for a vector of `length` elements. A random word times the size of a range, shifted, is
-    /// a position in it, with a bias of at most `length / 2^32`.
-    fn draw(&mut self, length: usize, chunk: usize) -> &[[u32; WEIGHT]] {
-        prg(SEEDS[2], (chunk * self.blocks.len()) as u64, &mut self.blocks);
-        let ranges: [(u64, u64); WEIGHT] = std::array::from_fn(|one| {
-            let end = |region: usize| (length * region / REGIONS) as u64;
-            if one < REGIONS { (end(one), end(one + 1) - end(one)) } else { (0, length as u64) }
-        });
-        for (positions, blocks) in self.positions.iter_mut().zip(self.blocks.chunks_exact(BLOCKS_B)) {
-            let words = blocks.iter().flat_map(|block| words(*block));
-            for ((position, word), (start, size)) in positions.iter_mut().zip(words).zip(ranges) {
-                *position = (start + (u64::from(word) * size >> 32)) as u32;
+    /// Positions in a region of `size` elements. A random word times the size, shifted, is one, with a bias of at most
+    /// `size / 2^32`.
+    fn positions(&mut self, region: usize, chunk: usize, size: usize) -> &[u32; ROWS] {
+        let first = (region << 32) + chunk * self.blocks.len();
+        prg(SEEDS[2], first as u64, &mut self.blocks);
+        for (four, block) in self.positions.chunks_exact_mut(4).zip(self.blocks) {
+            for (position, word) in four.iter_mut().zip(words(block)) {
+                *position = ((u64::from(word) * size as u64) >> 32) as u32;
             }
         }
         &self.positions
@@ -167,10 +171,10 @@ impl Rows {
 /// A_2 A_1, in place.
 fn convolve_twice<T: Element>(rows: &mut [T]) {
     for seed in &SEEDS[..2] {
-        let mut blocks = [0; ROWS_A / 4];
-        let mut taps = [0; ROWS_A];
-        for first in (0..rows.len()).step_by(ROWS_A) {
-            let count = ROWS_A.min(rows.len() - first);
+        let mut blocks = [0; ROWS / 4];
+        let mut taps = [0; ROWS];
+        for first in (0..rows.len()).step_by(ROWS) {
+            let count = ROWS.min(rows.len() - first);
             prg(*seed, (first / 4) as u64, &mut blocks);
             for (four, block) in taps.chunks_exact_mut(4).zip(blocks) {
                 four.copy_from_slice(&words(block));

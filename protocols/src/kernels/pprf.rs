@@ -115,26 +115,20 @@ pub fn grow(forest: &Forest, keys: &[[u128; 2]], leaves: &mut [u128]) -> Sums {
 }
 
 /// Grows every tree but at the receiver's point, from the keys of the transfers it chose (see [`Forest::choices`]) and the
-/// sender's sums. `write` gets each tree's number and leaves; at the point stands the leaf of the sender plus what the
-/// sender added to that tree's total. Panics where lengths do not fit the forest.
-pub fn grow_punctured<T: Send>(
-    forest: &Forest,
-    points: &[u32],
-    keys: &[u128],
-    sums: &Sums,
-    write: impl Fn(usize, &[u128]) -> T + Sync,
-) -> Vec<T> {
+/// sender's sums, tree after tree into `leaves`. At the point stands the leaf of the sender plus what was added to that
+/// tree's total. Panics where lengths do not fit the forest.
+pub fn grow_punctured(forest: &Forest, points: &[u32], keys: &[u128], sums: &Sums, leaves: &mut [u128]) {
     let depth = forest.depth();
     assert_eq!(points.len(), forest.trees, "a point per tree");
     assert_eq!(keys.len(), forest.trees * depth, "a key per level");
     assert_eq!(sums.levels.len(), forest.trees * (depth - 1), "two sums per level from the second on");
     assert_eq!(sums.totals.len(), forest.trees, "a total per tree");
+    assert_eq!(leaves.len(), forest.len(), "room for every leaf");
     let doubling = Doubling::new(KEYS[0], KEYS[1]);
-    let grow = |scratch: &mut Scratch, tree: usize| {
+    let grow = |scratch: &mut Scratch, (tree, leaves): (usize, &mut [u128])| {
         let (point, keys) = (points[tree], &keys[tree * depth..][..depth]);
         let levels = &sums.levels[tree * (depth - 1)..][..depth - 1];
-        let bit = |level: usize| point >> (depth - level) & 1;
-        let known = |level: usize| 1 - bit(level); // the side that is not on the path
+        let known = |level: usize| 1 - (point >> (depth - level) & 1); // the side that is not on the path
         let first = pick(known(1), [keys[0], 0]);
         scratch.start(forest, [first, first ^ keys[0]]);
         for level in 2..=depth {
@@ -144,12 +138,12 @@ pub fn grow_punctured<T: Send>(
             let all = pick(known(level), levels[level - 2]) ^ keys[level - 1];
             put(children, parent << 1 | known(level), all ^ pick(known(level), others));
         }
-        let leaves = scratch.nodes(forest.leaves);
+        leaves.copy_from_slice(scratch.nodes(forest.leaves));
         let [left, right] = sides(leaves);
         put(leaves, point, left ^ right ^ sums.totals[tree]);
-        write(tree, leaves)
     };
-    (0..forest.trees).into_par_iter().map_init(|| Scratch::new(forest), grow).collect()
+    let trees = leaves.par_chunks_exact_mut(forest.leaves).enumerate();
+    trees.for_each_init(|| Scratch::new(forest), grow);
 }
 
 /// The nodes of two levels of one tree, erased when done.

@@ -6,6 +6,7 @@
 
 pub mod base;
 pub mod extension;
+pub mod vole;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -28,6 +28,11 @@ impl sealed::Element for u64 {
     }
 
     fn convolve(rows: &mut [Self], first: usize, taps: &[u32]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(engine) = super::avx512::Avx512::detect() {
+            let done = engine.convolve_u64(rows, first, taps);
+            return convolve(rows, first + done, &taps[done..]);
+        }
         convolve(rows, first, taps);
     }
 }
@@ -44,8 +49,8 @@ impl sealed::Element for u128 {
     fn convolve(rows: &mut [Self], first: usize, taps: &[u32]) {
         #[cfg(target_arch = "x86_64")]
         if let Some(engine) = super::avx512::Avx512::detect() {
-            let fast = engine.convolve(rows, first, taps);
-            return convolve(rows, first + fast, &taps[fast..]);
+            let done = engine.convolve_u128(rows, first, taps);
+            return convolve(rows, first + done, &taps[done..]);
         }
         convolve(rows, first, taps);
     }
