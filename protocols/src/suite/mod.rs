@@ -1,3 +1,4 @@
 //! Cipher suites: the groups, hashes and authenticated encryption that protocols and links are built on.
 
 pub mod seal;
+pub mod xmd;
