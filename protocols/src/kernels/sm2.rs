@@ -91,6 +91,18 @@ pub fn mul_compressed_batch(points: &[[u8; COMPRESSED]], k: &SecretScalar) -> Re
     mul_on(&Portable, points, k)
 }
 
+/// Which integers, 32 bytes, big-endian, are the x-coordinate of a point (one below p; about half are): for standards that
+/// hash to the curve by trying. How often an item is tried tells about the item, so what calls this has a claim of its own.
+///
+/// Answers are in the order of `x`.
+pub fn on_curve_batch(x: &[[u8; 32]]) -> Vec<bool> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(engine) = ifma::Ifma::detect() {
+        return on_curve_on(&engine, x);
+    }
+    on_curve_on(&Portable, x)
+}
+
 /// The engine that batches run on here, for people.
 pub fn engine() -> &'static str {
     #[cfg(target_arch = "x86_64")]
@@ -157,6 +169,9 @@ trait Engine: Sync {
     /// Decodes a chunk; the error's index counts from the start of the chunk.
     fn decode(&self, points: &[[u8; COMPRESSED]]) -> Result<Self::Points, BadPoint>;
 
+    /// Writes which integers are x-coordinates of points; both slices have the same length, at most [`CHUNK_ITEMS`].
+    fn on_curve(&self, x: &[[u8; 32]], out: &mut [bool]);
+
     /// Writes the encodings of `k P`; `out` has one item for each point. `k` is not zero.
     fn mul(&self, points: &Self::Points, k: &Scalar, out: &mut [[u8; COMPRESSED]]);
 }
@@ -179,6 +194,13 @@ fn mul_on<E: Engine>(
     let chunks = decoded.par_iter().zip(out.par_chunks_mut(CHUNK_ITEMS));
     chunks.for_each(|(points, out)| engine.mul(points, &k.0, out));
     Ok(out)
+}
+
+fn on_curve_on<E: Engine>(engine: &E, x: &[[u8; 32]]) -> Vec<bool> {
+    let mut out = vec![false; x.len()];
+    let chunks = x.par_chunks(CHUNK_ITEMS).zip(out.par_chunks_mut(CHUNK_ITEMS));
+    chunks.for_each(|(x, out)| engine.on_curve(x, out));
+    out
 }
 
 /// All chunks, or the first refusal with its index in the batch: the same one whatever thread finished first.

@@ -56,6 +56,11 @@ impl Engine for Ifma {
         unsafe { decode_all(points) }
     }
 
+    fn on_curve(&self, x: &[[u8; 32]], out: &mut [bool]) {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { on_curve(x, out) }
+    }
+
     fn mul(&self, points: &Self::Points, k: &Scalar, out: &mut [[u8; COMPRESSED]]) {
         // SAFETY: `self` exists, so the features were detected.
         unsafe { mul(points, k, out) }
@@ -101,6 +106,18 @@ fn decode_all(points: &[[u8; COMPRESSED]]) -> Result<Vec<Affine>, BadPoint> {
         }
     }
     Ok(decoded)
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn on_curve(x: &[[u8; 32]], out: &mut [bool]) {
+    for (x, out) in x.chunks(SIDE_BY_SIDE * LANES).zip(out.chunks_mut(SIDE_BY_SIDE * LANES)) {
+        let (first, second) = x.split_at(x.len().min(LANES));
+        let verdicts = decode(&[padded(first, [0; 32]), padded(second, [0; 32])], &[0; SIDE_BY_SIDE]);
+        for (verdict, out) in verdicts.iter().zip(out.chunks_mut(LANES)) {
+            let bad = verdict.too_large | verdict.off_curve;
+            out.iter_mut().enumerate().for_each(|(lane, out)| *out = bad >> lane & 1 == 0);
+        }
+    }
 }
 
 /// A full vector of items.

@@ -13,7 +13,7 @@ use super::{BadPoint, BadPointReason, COMPRESSED, Engine, UNIFORM, reduce};
 pub(super) type Fe = <Sm2 as FieldArithmetic>::FieldElement;
 
 /// B of the curve y^2 = x^3 - 3x + B, big-endian (GB/T 32918.5).
-const B: [u8; 32] = [
+pub(super) const B: [u8; 32] = [
     0x28, 0xe9, 0xfa, 0x9e, 0x9d, 0x9f, 0x5e, 0x34, 0x4d, 0x5a, 0x9e, 0x4b, 0xcf, 0x65, 0x09, 0xa7, 0xf3, 0x97, 0x89,
     0xf5, 0x15, 0xab, 0x8f, 0x92, 0xdd, 0xbc, 0xbd, 0x41, 0x4d, 0x94, 0x0e, 0x93,
 ];
@@ -33,6 +33,12 @@ impl Engine for Portable {
             .enumerate()
             .map(|(index, bytes)| decompress(bytes).map_err(|reason| BadPoint { index, reason }));
         decoded.collect()
+    }
+
+    fn on_curve(&self, x: &[[u8; 32]], out: &mut [bool]) {
+        for (x, out) in x.iter().zip(out) {
+            *out = AffinePoint::decompress(&FieldBytes::from(*x), Choice::from(0)).is_some().into();
+        }
     }
 
     fn mul(&self, points: &Self::Points, k: &Scalar, out: &mut [[u8; COMPRESSED]]) {
