@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::items::{Items, Rows};
 use crate::party::Role;
-use crate::psi::dh::Dh;
+use crate::psi::ecdh::Ecdh;
 use crate::session::Session;
 
 /// A protocol that a spec can name.
@@ -219,7 +219,7 @@ impl Catalogue {
 }
 
 /// The protocols of this build.
-pub static CATALOGUE: Catalogue = Catalogue::new(&[&Dh::NEW]);
+pub static CATALOGUE: Catalogue = Catalogue::new(&[&Ecdh::DH, &Ecdh::ECDH]);
 
 #[cfg(test)]
 mod tests {

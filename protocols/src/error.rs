@@ -67,6 +67,18 @@ pub enum Fault {
         /// Position in the stream of elements, counted from 0.
         index: u64,
     },
+    /// A point of small order, which few values are made of under any key.
+    #[error("element {index} is of small order")]
+    SmallOrder {
+        /// Position in the stream of elements, counted from 0.
+        index: u64,
+    },
+    /// A point of the curve's twist, another group in which the key would show its small factors.
+    #[error("element {index} is a point of the twist, not of the curve")]
+    Twist {
+        /// Position in the stream of elements, counted from 0.
+        index: u64,
+    },
     /// The same element twice.
     #[error("element {index} repeats an earlier one")]
     Repeat {

@@ -10,7 +10,7 @@ use crate::grant::{Grant, Scenario};
 
 /// Rows of one party in one job: the largest band of every protocol, so that no approved job fails on its size after its
 /// run was spent. A job above it is split by its owner.
-pub const ROWS_MAX: u64 = banyan_protocols::psi::dh::BAND_MAX;
+pub const ROWS_MAX: u64 = banyan_protocols::psi::ecdh::BAND_MAX;
 /// Columns in one list of a spec.
 pub const COLUMNS_MAX: usize = 64;
 /// Bytes of a column name, a filter or a purpose.

@@ -1,6 +1,6 @@
 //! Private set intersection: the trait whose two methods face each other on a protocol's page.
 
-pub mod dh;
+pub mod ecdh;
 
 mod set;
 

@@ -1,4 +1,4 @@
-//! `dh`: intersection by commuting exponents in ristretto255. The simple, auditable one.
+//! Intersection by commuting exponents: one page for every group, `dh` on ristretto255 and `ecdh` on Curve25519.
 //!
 //! ```text
 //! receiver, X = {x_1 … x_n}, secret α          sender, Y = {y_1 … y_m}, secret β
@@ -14,29 +14,34 @@
 //! Both steps run at the same time, in batches, so that computing and wire overlap. n and m are the bands of the plan: each
 //! set is padded with dummies under another prefix of H, and sent in a random order that only its owner knows.
 //!
-//! **Claim.** Semi-honest peers. Under DDH in ristretto255 (about 126 bits) with H and tag as random oracles, the receiver
+//! **Claim.** Semi-honest peers. Under DDH in the group (about 126 bits) with H and tag as random oracles, the receiver
 //! learns the sender's band and the intersection, or with *cardinality* only its size; the sender learns the receiver's band
-//! and, with *rows-to-both*, the intersection. False matches: at most `n * m * 2^-128`, 2^-72 at the largest bands.
-//! A peer whose elements are not canonical, the identity, or repeated is named before anything made of them, or of what
-//! comes after them, with our secret leaves, and so is every wrong count, unless it breaks the connection first. Good
-//! batches before a bad one may have been answered (rows; a cardinality is answered when all are in).
+//! and, with *rows-to-both*, the intersection. False matches: at most `n * m * 2^-96`, 2^-40 at the largest bands.
+//! A peer whose elements are not canonical, the identity, of small order, of the twist, or repeated is named before anything
+//! made of them, or of what comes after them, with our secret leaves, and so is every wrong count, unless it breaks the
+//! connection first. Good batches before a bad one may have been answered (rows; a cardinality is answered when all are in).
 //!
 //! **Not claimed.** Anything about a peer that computes on other inputs than its own, or that lies in T, B or M within those
 //! checks; that inputs are true; that X ∩ Y stays hidden from who learns it; that the time before a party's first frame
 //! tells nothing about its true size.
 //!
+//! **Groups.** In ristretto255 an element has one encoding, and H is a random oracle into the group by its construction.
+//! Curve25519 takes u-coordinates and one Elligator map: faster, and as sound for this protocol under the same assumption, by
+//! the argument in [`crate::kernels::curve25519`].
+//!
 //! **Sources.** The idea: Meadows 1986 (IEEE S&P, "A more efficient cryptographic matchmaking protocol") and Huberman,
 //! Franklin and Hogg 1999 (EC '99). The proof: Agrawal, Evfimievski and Srikant 2003 (SIGMOD), sections 3.3 (rows) and 5.1
-//! (size, by answers in another order). The group: RFC 9496; hashing into it: RFC 9380, appendix B.
+//! (size, by answers in another order). The groups: RFC 9496 and RFC 7748; hashing into them: RFC 9380, appendix B and section
+//! 6.7.1.
 
 mod entry;
-mod hash;
 mod local;
 mod msg;
 
 #[cfg(test)]
 mod tests;
 
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,45 +50,60 @@ use futures::{Stream, StreamExt, TryStreamExt, stream, try_join};
 
 use super::Psi;
 use super::set::{Matches, Padded, shuffle};
-use crate::catalogue::{Form, Output, Parameters};
+use crate::catalogue::{Descriptor, Form, Output, Parameters};
 use crate::channel::Incoming;
 use crate::error::{InputError, Result};
 use crate::items::Items;
-use crate::kernels::ristretto::SecretScalar;
 use crate::party::{PartyId, Role};
 use crate::session::{CHUNKS_IN_FLIGHT, Session};
+use crate::suite::group::{Curve25519, Group, Ristretto255};
 
 use local::{Admission, Tag, Tagger, blind};
 use msg::{Bits, Points, Tags};
 
-/// The largest band: positions fit 32 bits, and false matches stay below 2^-72.
+/// The largest band: positions fit 32 bits, and false matches stay below 2^-40.
 pub const BAND_MAX: u64 = 1 << 28;
 
-/// Elements per message: 64 KiB of points, and 12 ms (AVX-512 IFMA) to 76 ms (portable) of one core at the figures of
-/// [`crate::kernels`], so that work and wire overlap from some thousand items on. A stop waits for the batches that are
+/// Elements per message: 64 KiB of points, and 9 to 12 ms (AVX-512 IFMA) or 70 to 130 ms (portable) of one core at the figures
+/// of [`crate::kernels`], so that work and wire overlap from some thousand items on. A stop waits for the batches that are
 /// being computed, at most one per thread of the pool; padding, shuffling and matching a whole set ask at each element, and
 /// reading the rows off the matches is one short job.
 const BATCH: usize = 2048;
 
-/// The protocol of this module.
+/// A group that this protocol runs in, under a name of the catalogue.
+pub trait Named: Group {
+    /// What the catalogue says. The name enters the domain tags.
+    const DESCRIPTOR: &'static Descriptor;
+
+    /// Nanoseconds of the reference core for a scalar multiplication with all that comes with it.
+    const GROUP_OP_NS: u64;
+}
+
+/// The protocol of this module, in the group `G`.
 #[derive(Clone, Copy, Debug)]
-pub struct Dh {
+pub struct Ecdh<G> {
     batch: usize,
+    group: PhantomData<G>,
 }
 
-impl Dh {
-    /// The protocol as the catalogue has it.
-    pub const NEW: Self = Self { batch: BATCH };
+impl Ecdh<Ristretto255> {
+    /// `dh`, as the catalogue has it.
+    pub const DH: Self = Self::in_batches(BATCH);
 }
 
-impl Psi for Dh {
+impl Ecdh<Curve25519> {
+    /// `ecdh`, as the catalogue has it.
+    pub const ECDH: Self = Self::in_batches(BATCH);
+}
+
+impl<G: Named> Psi for Ecdh<G> {
     async fn receive(&self, s: &Session, p: Parameters, x: Items) -> Result<Output> {
-        let (n, m) = bands(&p)?;
+        let (n, m) = bands::<G>(&p)?;
         let sender = s.holder(Role::Sender)?;
         let (s_x, s_y) = (s.step("receiver"), s.step("sender"));
         let (a_out, t_in) = s_x.channel(sender)?.split();
         let (unused, b_in) = s_y.channel(sender)?.split();
-        let alpha = Arc::new(SecretScalar::random(&mut s.rng("alpha")));
+        let alpha = Arc::new(G::secret(&mut s.rng("alpha")));
         let x = Padded::prepare(s, x, n).await?;
 
         // A_i = H(x_i)^α goes out while T_i comes back, and while B_j comes in and becomes U_j = tag(B_j^α).
@@ -106,12 +126,12 @@ impl Psi for Dh {
     }
 
     async fn send(&self, s: &Session, p: Parameters, y: Items) -> Result<Output> {
-        let (n, m) = bands(&p)?;
+        let (n, m) = bands::<G>(&p)?;
         let receiver = s.holder(Role::Receiver)?;
         let (s_x, s_y) = (s.step("receiver"), s.step("sender"));
         let (t_out, a_in) = s_x.channel(receiver)?.split();
         let (b_out, unused) = s_y.channel(receiver)?.split();
-        let beta = Arc::new(SecretScalar::random(&mut s.rng("beta")));
+        let beta = Arc::new(G::secret(&mut s.rng("beta")));
         let y = Padded::prepare(s, y, m).await?;
 
         // B_j = H(y_j)^β goes out while A_i comes in and goes back as T_i = tag(A_i^β).
@@ -141,14 +161,18 @@ impl Psi for Dh {
     }
 }
 
-impl Dh {
+impl<G: Named> Ecdh<G> {
+    const fn in_batches(batch: usize) -> Self {
+        Self { batch, group: PhantomData }
+    }
+
     /// H(x)^secret of the whole padded set, in its order, a few batches computed ahead of the wire.
     fn blind(
         &self,
         s: &Session,
         set: &Arc<Padded>,
-        secret: &Arc<SecretScalar>,
-    ) -> impl Stream<Item = Result<Points>> + Send + use<> {
+        secret: &Arc<G::Secret>,
+    ) -> impl Stream<Item = Result<Points>> + Send + use<G> {
         let (s, set, secret) = (s.clone(), set.clone(), secret.clone());
         let starts = (0..set.len()).step_by(self.batch);
         let batch = self.batch;
@@ -156,7 +180,7 @@ impl Dh {
             let (s, set, secret) = (s.clone(), set.clone(), secret.clone());
             async move {
                 let end = set.len().min(start + batch);
-                let points = s.compute(move || blind(&set, start..end, &secret)).await?;
+                let points = s.compute(move || blind::<G>(&set, start..end, &secret)).await?;
                 s.count_group_ops(points.len() as u64);
                 Ok(Points(points))
             }
@@ -164,58 +188,38 @@ impl Dh {
         stream::iter(starts).map(chunk).buffered(CHUNKS_IN_FLIGHT)
     }
 
-    /// tag(P^secret) of each of the peer's elements P, which are checked first: for repeats in the order they come, and each
-    /// for itself where it is raised.
+    /// tag(P^secret) of each of the peer's elements P, which are checked: each for itself before it is raised, and for repeats
+    /// before any of its batch is answered.
     fn raise(
         &self,
         s: &Session,
         peer: &PartyId,
         points: Incoming,
         count: u32,
-        secret: &Arc<SecretScalar>,
-    ) -> impl Stream<Item = Result<Tags>> + Send + use<> {
-        let admitted = self.admit(s, peer, points, count);
-        let (s, peer, secret) = (s.clone(), peer.clone(), secret.clone());
-        let tagger = Tagger::new(s.id());
-        let raise = move |admitted: Result<(u64, Points)>| {
-            let (s, peer, secret, tagger) = (s.clone(), peer.clone(), secret.clone(), tagger.clone());
+        secret: &Arc<G::Secret>,
+    ) -> impl Stream<Item = Result<Tags>> + Send + use<G> {
+        let (s, peer, secret, batch) = (s.clone(), peer.clone(), secret.clone(), self.batch as u64);
+        let (tagger, admission) = (Tagger::new::<G>(s.id()), Arc::new(Mutex::new(Admission::new(count))));
+        let raise = move |(number, points): (usize, Result<Points>)| {
+            let (s, peer, secret) = (s.clone(), peer.clone(), secret.clone());
+            let (tagger, admission, first) = (tagger.clone(), admission.clone(), number as u64 * batch);
             async move {
-                let (first, Points(points)) = admitted?;
-                let tags = s.compute(move || tagger.raise(first, &points, &secret)).await?;
-                let tags = tags.map_err(|fault| s.deviation(&peer, fault))?;
+                let Points(points) = points?;
+                let raise = move || {
+                    let tags = tagger.raise::<G>(first, &points, &secret)?;
+                    let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner); // a moment, once a batch
+                    admission.admit(first, &tags).map(|()| tags)
+                };
+                let tags = s.compute(raise).await?.map_err(|fault| s.deviation(&peer, fault))?;
                 s.count_group_ops(tags.len() as u64);
                 Ok(Tags(tags))
             }
         };
-        admitted.map(raise).buffered(CHUNKS_IN_FLIGHT)
-    }
-
-    /// The peer's elements, none of which repeats an earlier one, with the position of each batch in the stream.
-    fn admit(
-        &self,
-        s: &Session,
-        peer: &PartyId,
-        points: Incoming,
-        count: u32,
-    ) -> impl Stream<Item = Result<(u64, Points)>> + Send + use<> {
-        let (s, peer) = (s.clone(), peer.clone());
-        let admission = Arc::new(Mutex::new(Admission::new(count)));
-        let admit = move |points: Result<Points>| {
-            let (s, peer, admission) = (s.clone(), peer.clone(), admission.clone());
-            async move {
-                let points = points?;
-                let admit = move || {
-                    let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner); // never waits: `then`
-                    admission.admit(&points.0).map(|first| (first, points))
-                };
-                s.compute(admit).await?.map_err(|fault| s.deviation(&peer, fault))
-            }
-        };
-        points.batches(self.counts(count)).then(admit)
+        points.batches(self.counts(count)).enumerate().map(raise).buffered(CHUNKS_IN_FLIGHT)
     }
 
     /// How many elements each message of a stream of `count` has.
-    fn counts(&self, count: u32) -> impl Iterator<Item = usize> + Send + use<> {
+    fn counts(&self, count: u32) -> impl Iterator<Item = usize> + Send + use<G> {
         let (count, batch) = (count as usize, self.batch);
         (0..count).step_by(batch).map(move |start| batch.min(count - start))
     }
@@ -236,10 +240,13 @@ async fn elements(batches: impl Stream<Item = Result<Tags>> + Send) -> Result<Ve
     batches.map_ok(|Tags(tags)| tags).try_concat().await
 }
 
-fn bands(p: &Parameters) -> Result<(u32, u32), InputError> {
+fn bands<G: Named>(p: &Parameters) -> Result<(u32, u32), InputError> {
     let band = |band: u64| match u32::try_from(band) {
         Ok(fits) if band <= BAND_MAX => Ok(fits),
-        _ => Err(InputError::Unsupported { protocol: "dh", reason: "a band above 2^28 rows; split the job" }),
+        _ => Err(InputError::Unsupported {
+            protocol: G::DESCRIPTOR.name,
+            reason: "a band above 2^28 rows; split the job",
+        }),
     };
     Ok((band(p.sizes.receiver)?, band(p.sizes.sender)?))
 }

@@ -2,8 +2,10 @@
 
 use data_encoding::HEXLOWER;
 
-use super::super::hash::{DST, expand_message_xmd};
+use super::super::local::domain_tag;
+use super::{Curve25519, Ristretto255};
 use crate::kernels::ristretto::{SecretScalar, map_mul_batch, mul_batch};
+use crate::suite::hash::expand_message_xmd;
 
 const RFC9496: &str = include_str!("../../../../vectors/ristretto255.txt");
 const RFC9497_HASH_TO_GROUP: &str = include_str!("../../../../vectors/rfc9497-hash-to-group.txt");
@@ -62,9 +64,9 @@ fn multiplying_is_the_standards() {
     }
 }
 
-/// The tag is part of the protocol: changing it makes two versions that find no match without a word.
+/// The tags are part of the protocols: changing one makes two versions that find no match without a word.
 #[test]
-fn the_domain_tag_is_pinned() {
-    assert_eq!(DST, b"banyan/dh/v1 ristretto255_XMD:SHA-512_R255MAP_RO_");
-    assert!(DST.len() <= 255);
+fn the_domain_tags_are_pinned() {
+    assert_eq!(domain_tag::<Ristretto255>(), b"banyan/dh/v1 ristretto255_XMD:SHA-512_R255MAP_RO_");
+    assert_eq!(domain_tag::<Curve25519>(), b"banyan/ecdh/v1 curve25519_XMD:SHA-512_ELL2_NU_");
 }

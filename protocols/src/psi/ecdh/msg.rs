@@ -1,13 +1,15 @@
-//! Messages of `dh`. Every shape is a count that the receiver takes from the plan.
+//! Messages of the page, under the same names in every group: the session says which it is. Every shape is a count that the
+//! receiver takes from the plan.
 
 use super::local::Tag;
 use crate::message::{Malformed, Message, Reader, Writer};
+use crate::suite::group::Element;
 
 /// Encoded group elements, not yet checked.
-pub(super) struct Points(pub(super) Vec<[u8; 32]>);
+pub(super) struct Points(pub(super) Vec<Element>);
 
 impl Points {
-    pub(super) const BYTES: u64 = 32;
+    pub(super) const BYTES: u64 = size_of::<Element>() as u64;
 }
 
 impl Message for Points {
@@ -27,7 +29,7 @@ impl Message for Points {
 pub(super) struct Tags(pub(super) Vec<Tag>);
 
 impl Tags {
-    pub(super) const BYTES: u64 = 16;
+    pub(super) const BYTES: u64 = size_of::<Tag>() as u64;
 }
 
 impl Message for Tags {

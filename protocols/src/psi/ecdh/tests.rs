@@ -13,7 +13,8 @@ use crate::party::{PartyId, Role, Roster};
 use crate::session::Session;
 use crate::sim::{Run, World};
 
-use super::Dh;
+use super::{BATCH, Ecdh, Named};
+use crate::suite::group::{Curve25519, Ristretto255};
 
 const FORMS: [Form; 3] = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality];
 
@@ -43,21 +44,24 @@ fn copy(items: &Items) -> Items {
     items.iter().collect()
 }
 
-/// `dh` with several messages even for small bands.
-fn small(batch: usize) -> Dh {
-    Dh { batch }
+/// The page in each of its groups. Several messages even for small bands, where `batch` is small.
+fn variants(batch: usize) -> [&'static dyn Protocol; 2] {
+    fn of<G: Named>(batch: usize) -> &'static dyn Protocol {
+        Box::leak(Box::new(Ecdh::<G>::in_batches(batch)))
+    }
+    [of::<Ristretto255>(batch), of::<Curve25519>(batch)]
 }
 
-async fn honest(dh: Dh, s: Session, role: Role, p: Parameters, items: Items) -> Result<Output> {
-    dh.run(&s, role, p, Input::Items(items)).await
+async fn honest(protocol: &dyn Protocol, s: Session, role: Role, p: Parameters, items: Items) -> Result<Output> {
+    protocol.run(&s, role, p, Input::Items(items)).await
 }
 
-fn run(world: &World, dh: Dh, p: Parameters, x: &Items, y: &Items) -> Run<Output> {
+fn run(world: &World, protocol: &dyn Protocol, p: Parameters, x: &Items, y: &Items) -> Run<Output> {
     world.run(&pair(), |s, role| {
         let items = match role {
             Role::Receiver => copy(x),
             Role::Sender => copy(y),
         };
-        honest(dh, s, role, p, items)
+        honest(protocol, s, role, p, items)
     })
 }

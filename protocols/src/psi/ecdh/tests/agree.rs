@@ -30,10 +30,10 @@ fn agrees_with_the_oracle_on_nasty_sizes() {
     let sizes =
         [(0, 0), (0, 31), (31, 0), (1, 1), (31, 33), (33, 31), (1000, 33), (1000, 1000), (6789, 1000), (1000, 6789)];
     for (seed, (n, m)) in sizes.into_iter().enumerate() {
-        for form in FORMS {
+        for (form, protocol) in FORMS.into_iter().flat_map(|form| variants(BATCH).map(|protocol| (form, protocol))) {
             let (x, y) = (keys(0, n), keys(n / 2, m));
             let p = parameters(form, n, m);
-            let run = run(&World::new("dh", seed as u64), Dh::NEW, p, &x, &y);
+            let run = run(&World::new("dh", seed as u64), protocol, p, &x, &y);
             assert_eq!(run.values().unwrap(), oracle(form, &x, &y), "{form:?} {n} x {m}");
         }
     }
@@ -50,8 +50,8 @@ fn agrees_with_the_oracle_on_disjoint_equal_and_padded_sets() {
         ("odd items", ["", "0", "\0", "\u{1}", "银行"].iter().collect(), ["银行", "", "\0\0"].iter().collect()),
     ];
     for (name, x, y) in &sets {
-        for form in FORMS {
-            let run = run(&World::new("dh", 1), small(8), parameters(form, 64, 50), x, y);
+        for (form, protocol) in FORMS.into_iter().flat_map(|form| variants(8).map(|protocol| (form, protocol))) {
+            let run = run(&World::new("dh", 1), protocol, parameters(form, 64, 50), x, y);
             assert_eq!(run.values().unwrap(), oracle(form, x, y), "{form:?} {name}");
         }
     }
@@ -65,11 +65,12 @@ proptest! {
         y in proptest::collection::btree_set(0u8..60, 0..40),
         (room, batch, seed) in (0u64..9, 1usize..20, any::<u64>()),
         form in proptest::sample::select(FORMS.to_vec()),
+        variant in 0..2usize,
     ) {
         // Descending, so that rows are not in the order of keys.
         let (x, y): (Items, Items) = (x.iter().rev().map(|k| [*k]).collect(), y.iter().rev().map(|k| [*k]).collect());
         let p = parameters(form, x.len() as u64 + room, y.len() as u64 + room / 2);
-        let run = run(&World::new("dh", seed), small(batch), p, &x, &y);
+        let run = run(&World::new("dh", seed), variants(batch)[variant], p, &x, &y);
         prop_assert_eq!(run.values().unwrap(), oracle(form, &x, &y));
     }
 }
@@ -77,18 +78,13 @@ proptest! {
 #[test]
 fn costs_exactly_what_it_declares() {
     for form in FORMS {
-        for (dh, n, m) in [
-            (small(4), 0, 0),
-            (small(4), 1, 9),
-            (small(5), 13, 10),
-            (small(8), 8, 64),
-            (Dh::NEW, 33, 2049),
-            (Dh::NEW, 4096, 1),
-        ] {
+        let sizes = [(4, 0, 0), (4, 1, 9), (5, 13, 10), (8, 8, 64), (BATCH, 33, 2049), (BATCH, 4096, 1)];
+        let cases = sizes.into_iter().flat_map(|(batch, n, m)| variants(batch).map(|protocol| (protocol, n, m)));
+        for (protocol, n, m) in cases {
             let p = parameters(form, n, m);
-            let run = run(&World::new("dh", 1).net(Net::ROUNDS), dh, p, &keys(0, n), &keys(5, m));
+            let run = run(&World::new("dh", 1).net(Net::ROUNDS), protocol, p, &keys(0, n), &keys(5, m));
             for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
-                let declared = dh.cost(&p, role);
+                let declared = protocol.cost(&p, role);
                 let (rounds, bytes_out, group_ops) = (run.report.rounds(), party.bytes_out, party.group_ops);
                 // time is an estimate: nothing to compare
                 let spent = Cost { rounds, bytes_out, group_ops, cpu_us: declared.cpu_us };
@@ -102,20 +98,22 @@ fn costs_exactly_what_it_declares() {
 #[test]
 fn cost_tells_nothing_about_the_true_sizes() {
     let p = parameters(Form::RowsToBoth, 20, 20);
-    let streams = |x: Items, y: Items| run(&World::new("dh", 1), small(3), p, &x, &y).report.streams;
-    assert_eq!(streams(keys(0, 20), keys(0, 20)), streams(keys(0, 0), keys(0, 1)));
+    for protocol in variants(3) {
+        let streams = |x: Items, y: Items| run(&World::new("dh", 1), protocol, p, &x, &y).report.streams;
+        assert_eq!(streams(keys(0, 20), keys(0, 20)), streams(keys(0, 0), keys(0, 1)));
+    }
 }
 
 #[test]
 fn fifty_schedules_give_the_same_result_and_the_same_streams() {
     let (x, y) = (keys(0, 40), keys(25, 37));
-    for form in FORMS {
+    for (form, protocol) in FORMS.into_iter().flat_map(|form| variants(3).map(|protocol| (form, protocol))) {
         let p = parameters(form, 45, 40);
         let world = World::new("dh", 3).record();
-        let first = run(&world, small(3), p, &x, &y);
+        let first = run(&world, protocol, p, &x, &y);
         for schedule in 0..50 {
             let world = world.clone().schedule(schedule).capacity(1 + schedule as usize % 3);
-            let again = run(&world.jitter(Duration::from_millis(schedule)), small(3), p, &x, &y);
+            let again = run(&world.jitter(Duration::from_millis(schedule)), protocol, p, &x, &y);
             assert_eq!(again.transcript.by_stream(), first.transcript.by_stream(), "{form:?} schedule {schedule}");
             assert_eq!(again.values().unwrap(), oracle(form, &x, &y), "{form:?} schedule {schedule}");
         }
@@ -123,7 +121,7 @@ fn fifty_schedules_give_the_same_result_and_the_same_streams() {
 }
 
 /// The elements that the party in `role` makes of eight keys, as its peer reads them.
-fn masked(role: Role, attempt: u32) -> BTreeSet<[u8; 32]> {
+fn masked(protocol: &'static dyn Protocol, role: Role, attempt: u32) -> BTreeSet<[u8; 32]> {
     let p = parameters(Form::RowsToReceiver, 8, 8);
     let read = |s: Session| async move {
         let mut channel = s.step(role).channel(s.holder(role)?)?;
@@ -132,7 +130,7 @@ fn masked(role: Role, attempt: u32) -> BTreeSet<[u8; 32]> {
     };
     let run = World::new("dh", 3).attempt(attempt).run(&pair(), |s, mine| -> BoxFuture<'_, Result<BTreeSet<_>>> {
         if mine == role {
-            Box::pin(async move { honest(small(4), s, mine, p, keys(0, 8)).await.map(|_| BTreeSet::new()) })
+            Box::pin(async move { honest(protocol, s, mine, p, keys(0, 8)).await.map(|_| BTreeSet::new()) })
         } else {
             Box::pin(read(s))
         }
@@ -142,22 +140,25 @@ fn masked(role: Role, attempt: u32) -> BTreeSet<[u8; 32]> {
 
 #[test]
 fn another_attempt_masks_the_same_keys_anew() {
-    for role in [Role::Receiver, Role::Sender] {
-        let (first, second) = (masked(role, 0), masked(role, 1));
+    for (role, protocol) in [Role::Receiver, Role::Sender].into_iter().flat_map(|role| variants(4).map(|v| (role, v))) {
+        let (first, second) = (masked(protocol, role, 0), masked(protocol, role, 1));
         assert_eq!((first.len(), second.len()), (8, 8), "{role}");
-        assert_eq!(first, masked(role, 0), "{role}: the same attempt repeats, so another is what makes the difference");
+        assert_eq!(
+            first,
+            masked(protocol, role, 0),
+            "{role}: the same attempt repeats, so another is what makes the difference"
+        );
         assert!(first.is_disjoint(&second), "{role}");
     }
 }
 
-/// Of one large set, a batch takes 20 ms on the wire and 10 or 20 ms on the cores of a party, so that the two are as long as
-/// each other. One batch at a time takes 0.75 of their sum or more.
+/// Of one large set, a batch takes 20 ms on the wire and as long on the cores of a party. One batch at a time takes 0.75 of their sum or more.
 #[test]
 fn computing_and_wire_overlap() {
-    /// 10 ms later at each reading, so that each job takes them.
+    /// 20 ms later at each reading, so that each job takes them.
     fn clock() -> Duration {
         static READINGS: AtomicU64 = AtomicU64::new(0);
-        Duration::from_millis(10 * READINGS.fetch_add(1, Ordering::Relaxed))
+        Duration::from_millis(20 * READINGS.fetch_add(1, Ordering::Relaxed))
     }
     let frame = FRAME_HEADER + 4 * 32 + SEAL_OVERHEAD;
     let net = Net { latency: Duration::ZERO, bandwidth: Some(frame as u64 * 50) };
@@ -165,7 +166,7 @@ fn computing_and_wire_overlap() {
     let answered = [(Form::RowsToReceiver, 128, 4), (Form::RowsToBoth, 128, 4)];
     for (form, n, m) in FORMS.map(|form| (form, 4, 128)).into_iter().chain(answered) {
         let world = World::new("dh", 1).net(net).charged_compute(clock);
-        let report = run(&world, small(4), parameters(form, n, m), &keys(0, n), &keys(1, m)).report;
+        let report = run(&world, variants(4)[0], parameters(form, n, m), &keys(0, n), &keys(1, m)).report;
         let compute = report.parties.iter().map(|party| party.compute).max().unwrap();
         let wire = [bank(), bureau()].map(|party| {
             let sent = report.streams.iter().filter(|stream| stream.from == party).map(|stream| stream.sealed_bytes);
@@ -180,7 +181,7 @@ fn computing_and_wire_overlap() {
 #[test]
 fn inputs_that_do_not_fit_are_the_owners_to_mend() {
     let outcome = |x: Items, p| {
-        let run = run(&World::new("dh", 1), small(4), p, &x, &keys(0, 3));
+        let run = run(&World::new("dh", 1), variants(4)[0], p, &x, &keys(0, 3));
         run.outcomes.into_iter().next().unwrap().1
     };
     let p = parameters(Form::Cardinality, 4, 4);
