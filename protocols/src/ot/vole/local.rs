@@ -204,3 +204,11 @@ impl Grown {
 pub(super) fn all_choices(batches: impl Iterator<Item = impl IntoIterator<Item = bool>>) -> Bits {
     batches.flatten().collect()
 }
+
+#[cfg(test)]
+impl Correlated {
+    /// Those of the values, then that of Y.
+    pub(super) fn all(&self) -> impl Iterator<Item = u128> {
+        self.values.iter().copied().chain([self.mask])
+    }
+}
