@@ -219,7 +219,7 @@ impl Catalogue {
 }
 
 /// The protocols of this build.
-pub static CATALOGUE: Catalogue = Catalogue::new(&[&Ecdh::DH, &Ecdh::ECDH]);
+pub static CATALOGUE: Catalogue = Catalogue::new(&[&Ecdh::DH, &Ecdh::ECDH, &Ecdh::ECDH_SM]);
 
 #[cfg(test)]
 mod tests {

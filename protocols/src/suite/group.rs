@@ -1,11 +1,14 @@
 //! The groups that Diffie-Hellman protocols run in: batches with one secret scalar, and nothing of how they are computed.
 
 use rand_core::CryptoRng;
+use sha2::digest::{Digest, block_api::BlockSizeUser};
+use sha2::{Sha256, Sha512};
+use sm3::Sm3;
 use zeroize::Zeroize;
 
-use super::hash::expand_message_xmd;
+use super::xmd::Expander;
 use crate::error::Fault;
-use crate::kernels::{curve25519, ristretto};
+use crate::kernels::{curve25519, ristretto, sm2};
 
 /// An element as peers send it.
 pub type Element = [u8; 32];
@@ -18,6 +21,12 @@ pub trait Group: Send + Sync + 'static {
     /// The suite of RFC 9380 that `hash` and `hash_raise` make together, to be named in a domain tag.
     const SUITE: &'static str;
 
+    /// The hash of that suite.
+    type Xmd: Digest + BlockSizeUser + Clone + Send + Sync + 'static;
+
+    /// The hash that goes with the group elsewhere.
+    type Hash: Digest + Clone + Send + Sync + 'static;
+
     /// A secret exponent, erased on drop.
     type Secret: Send + Sync + 'static;
 
@@ -27,8 +36,8 @@ pub trait Group: Send + Sync + 'static {
     /// A fresh uniform exponent.
     fn secret<R: CryptoRng + ?Sized>(rng: &mut R) -> Self::Secret;
 
-    /// Hashes an item, which comes in parts, under a domain tag.
-    fn hash(item: &[&[u8]], dst: &[u8]) -> Self::Uniform;
+    /// Hashes an item, which comes in parts.
+    fn hash(item: &[&[u8]], under: &Expander<Self::Xmd>) -> Self::Uniform;
 
     /// The element each hash is mapped to, raised.
     fn hash_raise(hashes: &[Self::Uniform], secret: &Self::Secret) -> Vec<Element>;
@@ -47,6 +56,8 @@ pub struct Ristretto255;
 
 impl Group for Ristretto255 {
     const SUITE: &'static str = "ristretto255_XMD:SHA-512_R255MAP_RO_";
+    type Xmd = Sha512;
+    type Hash = Sha256;
     type Secret = ristretto::SecretScalar;
     type Uniform = [u8; 64];
 
@@ -54,8 +65,8 @@ impl Group for Ristretto255 {
         ristretto::SecretScalar::random(rng)
     }
 
-    fn hash(item: &[&[u8]], dst: &[u8]) -> Self::Uniform {
-        expand_message_xmd(item, dst)
+    fn hash(item: &[&[u8]], under: &Expander<Self::Xmd>) -> Self::Uniform {
+        under.expand(item)
     }
 
     fn hash_raise(hashes: &[Self::Uniform], secret: &Self::Secret) -> Vec<Element> {
@@ -81,6 +92,8 @@ pub struct Curve25519;
 
 impl Group for Curve25519 {
     const SUITE: &'static str = "curve25519_XMD:SHA-512_ELL2_NU_";
+    type Xmd = Sha512;
+    type Hash = Sha256;
     type Secret = curve25519::SecretScalar;
     type Uniform = [u8; 48];
 
@@ -88,8 +101,8 @@ impl Group for Curve25519 {
         curve25519::SecretScalar::random(rng)
     }
 
-    fn hash(item: &[&[u8]], dst: &[u8]) -> Self::Uniform {
-        expand_message_xmd(item, dst)
+    fn hash(item: &[&[u8]], under: &Expander<Self::Xmd>) -> Self::Uniform {
+        under.expand(item)
     }
 
     fn hash_raise(hashes: &[Self::Uniform], secret: &Self::Secret) -> Vec<Element> {
@@ -103,6 +116,41 @@ impl Group for Curve25519 {
                 curve25519::BadPointReason::BadEncoding => Fault::Encoding { index },
                 curve25519::BadPointReason::SmallOrder => Fault::SmallOrder { index },
                 curve25519::BadPointReason::Twist => Fault::Twist { index },
+            }
+        })
+    }
+}
+
+/// The SM2 curve (GB/T 32918.5) by x-coordinates: of prime order, a point and its inverse as one. See
+/// [`sm2`](crate::kernels::sm2).
+#[derive(Clone, Copy, Debug)]
+pub struct Sm2Curve;
+
+impl Group for Sm2Curve {
+    const SUITE: &'static str = "SM2_XMD:SM3_SSWU_NU_";
+    type Xmd = Sm3;
+    type Hash = Sm3;
+    type Secret = sm2::SecretScalar;
+    type Uniform = [u8; sm2::UNIFORM];
+
+    fn secret<R: CryptoRng + ?Sized>(rng: &mut R) -> Self::Secret {
+        sm2::SecretScalar::random(rng)
+    }
+
+    fn hash(item: &[&[u8]], under: &Expander<Self::Xmd>) -> Self::Uniform {
+        under.expand(item)
+    }
+
+    fn hash_raise(hashes: &[Self::Uniform], secret: &Self::Secret) -> Vec<Element> {
+        sm2::map_mul_batch(hashes, secret)
+    }
+
+    fn raise(elements: &[Element], first: u64, secret: &Self::Secret) -> Result<Vec<Element>, Fault> {
+        sm2::mul_batch(elements, secret).map_err(|bad| {
+            let index = first + bad.index as u64;
+            match bad.reason {
+                sm2::BadPointReason::BadEncoding => Fault::Encoding { index },
+                sm2::BadPointReason::OffCurve => Fault::Twist { index },
             }
         })
     }
@@ -127,7 +175,8 @@ mod tests {
         let mut lines = vectors.lines().filter_map(|line| line.strip_prefix("NU "));
         for (number, message) in messages.iter().enumerate() {
             let [_, _, _, p] = lines.next().unwrap().split(' ').collect::<Vec<_>>()[..] else { panic!("{number}") };
-            let hash = Curve25519::hash(&[message.as_bytes()], b"QUUX-V01-CS02-with-curve25519_XMD:SHA-512_ELL2_NU_");
+            let dst = Expander::new(b"QUUX-V01-CS02-with-curve25519_XMD:SHA-512_ELL2_NU_");
+            let hash = Curve25519::hash(&[message.as_bytes()], &dst);
             let mut u = Curve25519::hash_raise(&[hash], &one)[0];
             u.reverse();
             assert_eq!(HEXLOWER.encode(&u), p, "message {number}");
@@ -145,7 +194,7 @@ mod tests {
             let message: Vec<u8> = (0..length).map(|_| rng.next_u32() as u8).collect();
             let (head, tail) = message.split_at(length / 2);
             let point = EdwardsPoint::encode_to_curve::<sha2::Sha512>(&[&message], &[dst]) * scalar;
-            let hash = Curve25519::hash(&[head, tail], dst);
+            let hash = Curve25519::hash(&[head, tail], &Expander::new(dst));
             assert_eq!(Curve25519::hash_raise(&[hash], &k), [point.to_montgomery().to_bytes()], "{length} bytes");
         }
     }

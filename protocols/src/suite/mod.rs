@@ -1,6 +1,5 @@
 //! Cipher suites: the groups, hashes and authenticated encryption that protocols and links are built on.
 
 pub mod group;
-pub mod hash;
 pub mod seal;
 pub mod xmd;

@@ -10,7 +10,7 @@ use crate::message::FRAME_HEADER;
 use crate::party::Role;
 use crate::psi::play;
 use crate::session::Session;
-use crate::suite::group::{Curve25519, Ristretto255};
+use crate::suite::group::{Curve25519, Ristretto255, Sm2Curve};
 
 const SUMMARY: &str = "intersection of two sets of keys, or its size";
 const PAPER: &str = "Meadows 1986; Huberman, Franklin and Hogg 1999; proof: Agrawal, Evfimievski and Srikant 2003, sections 3.3 and 5.1";
@@ -39,6 +39,20 @@ impl Named for Curve25519 {
         paper: PAPER,
         security: "semi-honest; DDH on Curve25519 (126 bits), random oracle; false match at most 2^-40",
         suite: Suite::Intl,
+        forms: FORMS,
+        auto: true,
+    };
+}
+
+impl Named for Sm2Curve {
+    // by the ratio of the kernels
+    const GROUP_OP_NS: u64 = 3_200;
+    const DESCRIPTOR: &'static Descriptor = &Descriptor {
+        name: "ecdh-sm",
+        summary: SUMMARY,
+        paper: PAPER,
+        security: "semi-honest; DDH on the SM2 curve (128 bits), random oracle (SM3); false match at most 2^-40",
+        suite: Suite::Sm,
         forms: FORMS,
         auto: true,
     };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use zeroize::Zeroizing;
 
 use super::Named;
@@ -11,14 +11,15 @@ use crate::error::{Fault, Result};
 use crate::psi::set::Padded;
 use crate::session::SessionId;
 use crate::suite::group::Element;
+use crate::suite::xmd::Expander;
 
 /// What two equal elements have in common, and little else: see [`Tagger`].
 pub(super) type Tag = [u8; 12];
 
 /// H(x)^secret of each element at these positions of the stream, encoded.
 pub(super) fn blind<G: Named>(set: &Padded, positions: Range<usize>, secret: &G::Secret) -> Vec<Element> {
-    let dst = domain_tag::<G>();
-    let hashes = Zeroizing::new(set.hashes(positions, |parts| G::hash(parts, &dst)));
+    let domain = Expander::new(&domain_tag::<G>());
+    let hashes = Zeroizing::new(set.hashes(positions, |parts| G::hash(parts, &domain)));
     G::hash_raise(&hashes, secret)
 }
 
@@ -27,31 +28,25 @@ pub(super) fn domain_tag<G: Named>() -> Vec<u8> {
     format!("banyan/{}/v1 {}", G::DESCRIPTOR.name, G::SUITE).into_bytes()
 }
 
-/// Makes tags: 12 bytes of SHA-256 over a domain tag, the session and an element's encoding.
+/// Makes tags: 12 bytes of the group's hash over a domain tag, the session and an element's encoding.
 ///
 /// Two different elements share a tag with probability 2^-96 (random oracle). So over all pairs of two bands a false match
 /// has probability at most `receiver * sender * 2^-96`, which is 2^-40 at the largest bands and 2^-56 at two of 2^20; and that
 /// two of one band do, whose owner is taken for one who repeats elements, half of that.
-#[derive(Clone)]
-pub(super) struct Tagger(Sha256);
+pub(super) struct Tagger<G: Named>(G::Hash);
 
-impl Tagger {
-    pub(super) fn new<G: Named>(session: SessionId) -> Self {
-        // Tag and session fill one block of SHA-256, which is hashed once for all elements.
+impl<G: Named> Tagger<G> {
+    pub(super) fn new(session: SessionId) -> Self {
+        // Tag and session fill a block of SHA-256 or SM3, or just above, which is hashed once for all elements.
         let domain = format!("{:<32}", format!("banyan/{}/v1 tag of an element", G::DESCRIPTOR.name));
-        Self(Sha256::new_with_prefix(domain).chain_update(session.as_bytes()))
+        Self(G::Hash::new_with_prefix(domain).chain_update(session.as_bytes()))
     }
 
     /// tag(P^secret) of each of the peer's elements; `first` is their position in the stream.
     ///
     /// # Errors
     /// What [`Group::raise`](crate::suite::group::Group::raise) finds wrong with one, before any is raised.
-    pub(super) fn raise<G: Named>(
-        &self,
-        first: u64,
-        points: &[Element],
-        secret: &G::Secret,
-    ) -> Result<Vec<Tag>, Fault> {
+    pub(super) fn raise(&self, first: u64, points: &[Element], secret: &G::Secret) -> Result<Vec<Tag>, Fault> {
         Ok(G::raise(points, first, secret)?.iter().map(|element| self.tag(element)).collect())
     }
 

@@ -1,4 +1,5 @@
-//! Intersection by commuting exponents: one page for every group, `dh` on ristretto255 and `ecdh` on Curve25519.
+//! Intersection by commuting exponents: one page for every group, `dh` on ristretto255, `ecdh` on Curve25519, and `ecdh-sm` on the
+//! SM2 curve with SM3.
 //!
 //! ```text
 //! receiver, X = {x_1 … x_n}, secret α          sender, Y = {y_1 … y_m}, secret β
@@ -27,12 +28,13 @@
 //!
 //! **Groups.** In ristretto255 an element has one encoding, and H is a random oracle into the group by its construction.
 //! Curve25519 takes u-coordinates and one Elligator map: faster, and as sound for this protocol under the same assumption, by
-//! the argument in [`crate::kernels::curve25519`].
+//! the argument in [`crate::kernels::curve25519`]. The SM2 curve takes x-coordinates and one map too, by that in
+//! [`crate::kernels::sm2`]; all its hashes are SM3.
 //!
 //! **Sources.** The idea: Meadows 1986 (IEEE S&P, "A more efficient cryptographic matchmaking protocol") and Huberman,
 //! Franklin and Hogg 1999 (EC '99). The proof: Agrawal, Evfimievski and Srikant 2003 (SIGMOD), sections 3.3 (rows) and 5.1
 //! (size, by answers in another order). The groups: RFC 9496 and RFC 7748; hashing into them: RFC 9380, appendix B and section
-//! 6.7.1.
+//! 6.7.1. SM2: GB/T 32918.5.
 
 mod entry;
 mod local;
@@ -56,7 +58,7 @@ use crate::error::{InputError, Result};
 use crate::items::Items;
 use crate::party::{PartyId, Role};
 use crate::session::{CHUNKS_IN_FLIGHT, Session};
-use crate::suite::group::{Curve25519, Group, Ristretto255};
+use crate::suite::group::{Curve25519, Group, Ristretto255, Sm2Curve};
 
 use local::{Admission, Tag, Tagger, blind};
 use msg::{Bits, Points, Tags};
@@ -64,7 +66,7 @@ use msg::{Bits, Points, Tags};
 /// The largest band: positions fit 32 bits, and false matches stay below 2^-40.
 pub const BAND_MAX: u64 = 1 << 28;
 
-/// Elements per message: 64 KiB of points, and 9 to 12 ms (AVX-512 IFMA) or 70 to 130 ms (portable) of one core at the figures
+/// Elements per message: 64 KiB of points, and 9 to 12 ms (AVX-512 IFMA) or 70 to 290 ms (portable) of one core at the figures
 /// of [`crate::kernels`], so that work and wire overlap from some thousand items on. A stop waits for the batches that are
 /// being computed, at most one per thread of the pool; padding, shuffling and matching a whole set ask at each element, and
 /// reading the rows off the matches is one short job.
@@ -94,6 +96,11 @@ impl Ecdh<Ristretto255> {
 impl Ecdh<Curve25519> {
     /// `ecdh`, as the catalogue has it.
     pub const ECDH: Self = Self::in_batches(BATCH);
+}
+
+impl Ecdh<Sm2Curve> {
+    /// `ecdh-sm`, as the catalogue has it.
+    pub const ECDH_SM: Self = Self::in_batches(BATCH);
 }
 
 impl<G: Named> Psi for Ecdh<G> {
@@ -199,14 +206,14 @@ impl<G: Named> Ecdh<G> {
         secret: &Arc<G::Secret>,
     ) -> impl Stream<Item = Result<Tags>> + Send + use<G> {
         let (s, peer, secret, batch) = (s.clone(), peer.clone(), secret.clone(), self.batch as u64);
-        let (tagger, admission) = (Tagger::new::<G>(s.id()), Arc::new(Mutex::new(Admission::new(count))));
+        let (tagger, admission) = (Arc::new(Tagger::<G>::new(s.id())), Arc::new(Mutex::new(Admission::new(count))));
         let raise = move |(number, points): (usize, Result<Points>)| {
             let (s, peer, secret) = (s.clone(), peer.clone(), secret.clone());
             let (tagger, admission, first) = (tagger.clone(), admission.clone(), number as u64 * batch);
             async move {
                 let Points(points) = points?;
                 let raise = move || {
-                    let tags = tagger.raise::<G>(first, &points, &secret)?;
+                    let tags = tagger.raise(first, &points, &secret)?;
                     let mut admission = admission.lock().unwrap_or_else(PoisonError::into_inner); // a moment, once a batch
                     admission.admit(first, &tags).map(|()| tags)
                 };

@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::sim::{Run, World};
 
 use super::{BATCH, Ecdh, Named};
-use crate::suite::group::{Curve25519, Ristretto255};
+use crate::suite::group::{Curve25519, Ristretto255, Sm2Curve};
 
 const FORMS: [Form; 3] = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality];
 
@@ -45,11 +45,11 @@ fn copy(items: &Items) -> Items {
 }
 
 /// The page in each of its groups. Several messages even for small bands, where `batch` is small.
-fn variants(batch: usize) -> [&'static dyn Protocol; 2] {
+fn variants(batch: usize) -> [&'static dyn Protocol; 3] {
     fn of<G: Named>(batch: usize) -> &'static dyn Protocol {
         Box::leak(Box::new(Ecdh::<G>::in_batches(batch)))
     }
-    [of::<Ristretto255>(batch), of::<Curve25519>(batch)]
+    [of::<Ristretto255>(batch), of::<Curve25519>(batch), of::<Sm2Curve>(batch)]
 }
 
 async fn honest(protocol: &dyn Protocol, s: Session, role: Role, p: Parameters, items: Items) -> Result<Output> {

@@ -65,7 +65,7 @@ proptest! {
         y in proptest::collection::btree_set(0u8..60, 0..40),
         (room, batch, seed) in (0u64..9, 1usize..20, any::<u64>()),
         form in proptest::sample::select(FORMS.to_vec()),
-        variant in 0..2usize,
+        variant in 0..3usize,
     ) {
         // Descending, so that rows are not in the order of keys.
         let (x, y): (Items, Items) = (x.iter().rev().map(|k| [*k]).collect(), y.iter().rev().map(|k| [*k]).collect());

@@ -1,11 +1,12 @@
 //! The standards' vectors; see `protocols/vectors/README.md` for their origin.
 
 use data_encoding::HEXLOWER;
+use sha2::Sha512;
 
 use super::super::local::domain_tag;
-use super::{Curve25519, Ristretto255};
+use super::{Curve25519, Ristretto255, Sm2Curve};
 use crate::kernels::ristretto::{SecretScalar, map_mul_batch, mul_batch};
-use crate::suite::hash::expand_message_xmd;
+use crate::suite::xmd::expand_message_xmd;
 
 const RFC9496: &str = include_str!("../../../../vectors/ristretto255.txt");
 const RFC9497_HASH_TO_GROUP: &str = include_str!("../../../../vectors/rfc9497-hash-to-group.txt");
@@ -50,7 +51,7 @@ fn hashing_into_the_group_is_the_standards() {
         let input = hex(input);
         let (head, tail) = input.split_at(input.len() / 2);
         for parts in [vec![&input[..]], vec![head, tail]] {
-            let uniform = expand_message_xmd(&parts, &dst);
+            let uniform = expand_message_xmd::<Sha512, 64>(&parts, &dst);
             assert_eq!(map_mul_batch(&[uniform], &scalar(blind)), [hex32(blinded)], "{line}");
         }
     }
@@ -69,4 +70,5 @@ fn multiplying_is_the_standards() {
 fn the_domain_tags_are_pinned() {
     assert_eq!(domain_tag::<Ristretto255>(), b"banyan/dh/v1 ristretto255_XMD:SHA-512_R255MAP_RO_");
     assert_eq!(domain_tag::<Curve25519>(), b"banyan/ecdh/v1 curve25519_XMD:SHA-512_ELL2_NU_");
+    assert_eq!(domain_tag::<Sm2Curve>(), b"banyan/ecdh-sm/v1 SM2_XMD:SM3_SSWU_NU_");
 }
