@@ -66,7 +66,7 @@ pub struct Manifest {
     pub file: Option<String>,
     /// SHA-256 of the file's bytes, hexadecimal.
     pub file_sha256: Option<String>,
-    /// Common rows; none where this party does not learn it.
+    /// Common keys; none where this party does not learn it. The same number at all that do, however many rows a key has.
     pub matches: Option<u64>,
     /// The size bands of the parties.
     pub bands: Vec<(PartyId, u64)>,

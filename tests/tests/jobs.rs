@@ -70,7 +70,7 @@ rows_at_most = 40
 name = "credit"
 purpose = "find common clients before a joint credit model"
 operations = ["intersect"]
-results = ["rows", "count"]
+results = ["rows", "left", "difference", "count"]
 recipients = ["bank", "bureau"]
 minimum_result = 5
 valid_from = "2026-01-01T00:00:00Z"
@@ -204,6 +204,63 @@ fn a_count_opens_one_number() {
     assert!(end.lines("bank", "result.csv").iter().all(|line| !line.contains("11010519")), "no id");
 }
 
+/// The ids of a result with what stands in its last column.
+fn ids_with_last(lines: &[String]) -> Vec<(String, String)> {
+    let ends = |line: &String| {
+        let (id, last) = (line.split(',').next().unwrap(), line.rsplit(',').next().unwrap());
+        (id.to_owned(), last.to_owned())
+    };
+    lines[1..].iter().map(ends).collect()
+}
+
+#[test]
+fn a_left_join_has_every_row_and_whether_it_is_common() {
+    let end = Try::new().job("result = \"rows\"", "result = \"left\"").run(&[]).released();
+    let lines = end.lines("bank", "result.csv");
+    assert_eq!(lines[0], "id,limit,matched");
+    let expected: Vec<(String, String)> = (0..33).map(|i| (id(i), common().contains(&id(i)).to_string())).collect();
+    assert_eq!(ids_with_last(&lines), expected, "in the order of the file");
+    assert_eq!((end.matches("bank"), end.matches("bureau")), (Some(21), None));
+}
+
+#[test]
+fn a_difference_has_the_other_rows_and_its_own_minimum() {
+    let difference = || Try::new().job("result = \"rows\"", "result = \"difference\"");
+    let end = difference().run(&[]).released();
+    let ids: Vec<String> = ids_with_last(&end.lines("bank", "result.csv")).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, (0..12).map(id).collect::<Vec<_>>());
+    assert_eq!(end.matches("bank"), Some(21));
+    // 21 are common and 12 are not: a difference of 12 is too small where 13 are asked for
+    let told = difference().job("minimum_result = 5", "minimum_result = 13").run(&[]).failed(1);
+    let why = "fewer than 13 common rows, or fewer than 13 rows that are not common: nothing is opened; use more data, or \
+               a scenario with a lower minimum";
+    assert!(told.contains(why), "{told}");
+}
+
+/// Each row of `rows` twice, the second time later.
+fn twice(header: &str, rows: &[String]) -> String {
+    format!("{header}\n{}\n{}\n", rows.join("\n"), rows.join("\n"))
+}
+
+#[test]
+fn with_repeated_keys_both_sides_count_the_same() {
+    for (rule, rows) in [("all", 2), ("first", 1)] {
+        let both = Try::new()
+            .job("recipients = [\"bank\"]\n", "recipients = [\"bank\", \"bureau\"]\n")
+            .job("minimum_result = 5\n\n[limits]", &format!("minimum_result = 5\nduplicates = \"{rule}\"\n\n[limits]"))
+            .job("rows_at_most = 40", "rows_at_most = 80")
+            .data("bank/clients.csv", &twice("id,limit", &bank_rows()))
+            .data("bureau/people.csv", &format!("id,age\n{}\n", bureau_rows().join("\n")));
+        let end = both.run(&[]).released();
+        assert_eq!((end.matches("bank"), end.matches("bureau")), (Some(21), Some(21)), "{rule}: keys, on both sides");
+        for party in end.answer["parties"].as_array().unwrap() {
+            assert_eq!(party["matches"], 21, "{rule}: and in the summary");
+        }
+        let lines = |party| end.lines(party, "result.csv").len() - 1;
+        assert_eq!((lines("bank"), lines("bureau")), (21 * rows, 21), "{rule}");
+    }
+}
+
 #[test]
 fn below_the_minimum_nothing_is_opened_and_nothing_left() {
     let few = Try::new().job("minimum_result = 5", "minimum_result = 22");
@@ -251,7 +308,8 @@ fn a_key_in_two_rows_is_placed_and_never_quoted() {
     assert_eq!(
         Try::new().data("bureau/people.csv", &twice).run(&[]).failed(1),
         "the job failed: bureau: people.csv line 9: the key (`id`) repeats the one of people.csv line 5; 1 of the \
-         selected rows repeat an earlier key; remove them at the source, or set duplicates = \"first\" in the job"
+         selected rows repeat an earlier key; remove them at the source, or set duplicates = \"first\" or \
+         \"all\" in the job"
     );
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn job(spec: &Spec, me: &PartyId, catalogue: &Catalogue, now: When) -
     }
     line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
     line(&mut out, "minimum", &format!("nothing is opened below {} common rows", grouped(spec.minimum_result)));
-    line(&mut out, "keys", keys(spec.normalise, spec.duplicates));
+    line(&mut out, "keys", &keys(spec.normalise, spec.duplicates));
     line(
         &mut out,
         "limits",
@@ -76,30 +76,32 @@ pub(crate) fn standing(scenario: &Scenario, now: When) -> &'static str {
 fn computes(spec: &Spec) -> &'static str {
     match spec.result {
         ResultKind::Rows => "which keys both data sets have, opened as the recipient's own rows",
+        ResultKind::Left => "which keys both data sets have, opened as a flag on each of the recipient's own rows",
+        ResultKind::Difference => "which keys both data sets have, opened as the recipient's own rows without one",
         ResultKind::Count => "how many keys both data sets have, opened as one number",
     }
 }
 
 fn opens(kind: ResultKind) -> &'static str {
     match kind {
-        ResultKind::Rows => "a recipient's own rows",
+        ResultKind::Rows => "a recipient's own common rows",
+        ResultKind::Left => "all of a recipient's own rows, flagged",
+        ResultKind::Difference => "a recipient's own rows that are not common",
         ResultKind::Count => "one count",
     }
 }
 
-fn keys(normalise: Normalise, duplicates: Duplicates) -> &'static str {
-    match (normalise, duplicates) {
-        (Normalise::TrimV1, Duplicates::Error) => "trim-v1: spaces around go; a key in two rows stops the job",
-        (Normalise::TrimV1, Duplicates::First) => {
-            "trim-v1: spaces around go; of two rows with one key the first counts"
-        }
-        (Normalise::CnIdV1, Duplicates::Error) => {
-            "cn-id-v1: spaces around go, full width becomes half width, check digit X; a key in two rows stops the job"
-        }
-        (Normalise::CnIdV1, Duplicates::First) => {
-            "cn-id-v1: spaces around go, full width becomes half width, check digit X; of two rows with one key the first counts"
-        }
-    }
+fn keys(normalise: Normalise, duplicates: Duplicates) -> String {
+    let rule = match normalise {
+        Normalise::TrimV1 => "trim-v1: spaces around go",
+        Normalise::CnIdV1 => "cn-id-v1: spaces around go, full width becomes half width, check digit X",
+    };
+    let twice = match duplicates {
+        Duplicates::Error => "a key in two rows stops the job",
+        Duplicates::First => "of two rows with one key the first counts",
+        Duplicates::All => "all rows of a key are found together",
+    };
+    format!("{rule}; {twice}; a row without a key matches nothing")
 }
 
 /// The rows are those of the band: that many pass, and are padded to.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use banyan_proto::job::Split;
+use banyan_proto::job::{Duplicates, Split};
 use banyan_protocols::items::Items;
 
 use super::catalog::DataSet;
@@ -39,6 +39,7 @@ pub struct Bucket {
 #[derive(Clone)]
 struct Plan {
     set: Arc<DataSet>,
+    duplicates: Duplicates,
     split: Split,
     bucket_rows: u64,
     limit_mb: u64,
@@ -50,6 +51,8 @@ pub(super) struct Apart {
     state: State,
     /// The positions of all selected rows; after the last key, of those whose keys do not repeat earlier ones.
     pub(super) rows: Vec<u64>,
+    /// After the last key, where all rows of a key count: the others, ascending, each with the place of its key in `rows`.
+    pub(super) more: Vec<(u64, u32)>,
     pub(super) repeated: Faults,
 }
 
@@ -63,6 +66,7 @@ impl Apart {
     /// Buckets in a new file in `directory`; none may have more than `bucket_rows` distinct keys.
     pub(super) fn create(
         set: &Arc<DataSet>,
+        duplicates: Duplicates,
         split: Split,
         bucket_rows: u64,
         directory: &std::path::Path,
@@ -71,8 +75,8 @@ impl Apart {
         // an eighth of the keys' part for all blocks
         let block = keys_share(limit_mb) as usize / 8 / split.buckets() as usize;
         let spill = Spill::create(directory, split.buckets(), block.clamp(BLOCK[0], BLOCK[1]))?;
-        let plan = Plan { set: Arc::clone(set), split, bucket_rows, limit_mb };
-        Ok(Self { plan, state: State::Filling(spill), rows: Vec::new(), repeated: Faults::default() })
+        let plan = Plan { set: Arc::clone(set), duplicates, split, bucket_rows, limit_mb };
+        Ok(Self { plan, state: State::Filling(spill), rows: Vec::new(), more: Vec::new(), repeated: Faults::default() })
     }
 
     /// The buckets, once [`Keep::repeated`] was asked.
@@ -107,9 +111,11 @@ impl Keep for Apart {
             return Err(odd("closing buckets twice"));
         };
         let buckets = Buckets { spilled: spill.finish()?, plan: self.plan.clone() };
-        let mut out = Vec::new();
+        let (mut out, mut more) = (Vec::new(), Vec::new());
         for bucket in 0..self.plan.split.buckets() {
-            let faults = buckets.load(bucket, self.rows.len() + out.len(), |position| out.push(position))?.1;
+            let held = self.rows.len() + out.len() + 2 * more.len();
+            let (whole, faults) = buckets.load(bucket, held, |position| out.push(position))?;
+            more.extend(whole.more.iter().map(|(row, place)| (*row, whole.rows[*place as usize])));
             self.repeated.count += faults.count;
             self.repeated.first = [self.repeated.first, faults.first].into_iter().flatten().min();
         }
@@ -122,6 +128,10 @@ impl Keep for Apart {
             }
             _ => true,
         });
+        more.sort_unstable();
+        let place = |first: &u64| self.rows.binary_search(first).map_err(|_| odd("a key whose first row is nowhere"));
+        let placed = more.iter().map(|(row, first)| Ok((*row, place(first)? as u32))); // fits: bands end at 2^28
+        self.more = placed.collect::<Result<_, DataError>>()?;
         self.state = State::Full(buckets);
         Ok(self.repeated)
     }
@@ -155,7 +165,7 @@ impl Buckets {
 
     fn load(&self, bucket: u32, rows: usize, mut repeats: impl FnMut(u64)) -> Result<(Whole, Faults), DataError> {
         let plan = &self.plan;
-        let mut whole = Whole::new();
+        let mut whole = Whole::new(plan.duplicates);
         self.spilled.read(bucket, |mut block| {
             while let Some((head, rest)) = block.split_at_checked(HEAD) {
                 let (position, len) = head.split_at(8);

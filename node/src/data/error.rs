@@ -235,21 +235,9 @@ pub enum DataError {
         /// Its type in the catalogue.
         kind: &'static str,
     },
-    /// A key without a value.
-    #[error(
-        "{place}: the key ({columns}) is empty, in {count} of the selected rows; fill it at its source, or leave these rows out with a row filter"
-    )]
-    EmptyKey {
-        /// File and line or row of the first.
-        place: String,
-        /// The key columns.
-        columns: String,
-        /// How many rows.
-        count: u64,
-    },
     /// A key that stands in several rows.
     #[error(
-        "{place}: the key ({columns}) repeats the one of {first}; {count} of the selected rows repeat an earlier key; remove them at the source, or set duplicates = \"first\" in the job"
+        "{place}: the key ({columns}) repeats the one of {first}; {count} of the selected rows repeat an earlier key; remove them at the source, or set duplicates = \"first\" or \"all\" in the job"
     )]
     DuplicateKey {
         /// File and line or row of the first repetition.
@@ -422,7 +410,7 @@ impl DataError {
             | Self::Inexact { .. } => "row",
             Self::Encoding { .. } | Self::UnreadEncoding { .. } => "encoding",
             Self::Format { .. } | Self::Stored { .. } => "format",
-            Self::KeyType { .. } | Self::EmptyKey { .. } | Self::DuplicateKey { .. } | Self::KeyTooLong { .. } => "key",
+            Self::KeyType { .. } | Self::DuplicateKey { .. } | Self::KeyTooLong { .. } => "key",
             Self::TooManyRows { .. } => "rows",
             Self::Changed { .. } => "changed",
             Self::DiskFull { .. } => "disk-full",

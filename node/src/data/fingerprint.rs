@@ -15,6 +15,7 @@ const CHUNK: usize = 256 * 1024;
 
 /// A file's content at one moment. Local: the digest is unsalted, so it never leaves the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub struct Fingerprint {
     digest: [u8; 32],
     stamp: Stamp,
@@ -23,6 +24,7 @@ pub struct Fingerprint {
 /// What changes cheaply when a file does: file number, length, and two times. `changed` is the one that no program can
 /// set: content written anew under the old length and the old `modified` shows in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Stamp {
     file: (u64, u64),
     bytes: u64,

@@ -1,12 +1,12 @@
-//! The result file: the receiver's own granted columns for the rows in the result, in file order, or their number.
+//! The result file: the receiver's own granted columns for the rows in the result, in file order and with how each was
+//! found, or their number.
 //! Written whole under a temporary name; nobody sees it before [`Held::release`].
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use banyan_proto::job::Format;
-use banyan_protocols::items::Rows;
+use banyan_proto::job::{Format, Spec};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{
@@ -17,22 +17,34 @@ use datafusion::parquet::arrow::ArrowWriter;
 use super::atomic::{AtomicFile, Held};
 use super::catalog::DataSet;
 use super::error::DataError;
+use super::found::Picked;
 use super::snapshot::{Pinned, blocking};
 use super::source;
 use crate::policy::LEVEL_HIDDEN;
+
+/// A column that is not of the data set, but says how a row was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// Whether it was found: true or false.
+    Matched,
+    /// The number of the key that found it, from 1; none where none did.
+    MatchedBy,
+}
 
 /// What the result file has, and where it goes.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// Columns of this party's own data set, in this order. None may have level 3 or 4.
     pub columns: Vec<String>,
+    /// Columns beside them.
+    pub flags: Vec<Flag>,
     /// CSV or Parquet.
     pub format: Format,
     /// The file, in a directory that exists.
     pub path: PathBuf,
 }
 
-/// Writes the rows at `positions` of the snapshot. Fails where the file's content is no longer what was pinned.
+/// Writes the picked rows. Fails where the file's content is no longer what was pinned.
 ///
 /// CSV is UTF-8, comma-separated, LF, with a header. A text cell that starts with `=`, `+`, `-`, `@`, a tab or a
 /// carriage return gets an apostrophe in front, since spreadsheets would run it as a formula; numbers and dates are
@@ -40,17 +52,18 @@ pub struct Wanted {
 pub async fn write_rows(
     set: &Arc<DataSet>,
     pinned: &Pinned,
-    positions: &Rows,
+    picked: Picked,
     wanted: &Wanted,
 ) -> Result<Held, DataError> {
     let columns = columns(set, &wanted.columns)?;
-    let rows = pinned.source_rows(positions);
     let (set, pinned, wanted) = (Arc::clone(set), pinned.fingerprint().clone(), wanted.clone());
     blocking("writing the result", move || {
         let before = pinned.again(&set)?;
-        let schema = Arc::new(set.schema().project(&columns).map_err(|e| DataError::engine("writing", 0, e.into()))?);
-        let mut table = Table::create(&wanted.path, wanted.format, schema)?;
-        copy(&set, &columns, &rows, &mut table)?;
+        let schema = set.schema().project(&columns).map_err(|e| DataError::engine("writing", 0, e.into()))?;
+        let flags = wanted.flags.iter().map(|flag| Arc::new(flag.field()));
+        let schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain(flags).collect::<Vec<_>>()));
+        let mut table = Table::create(&wanted.path, wanted.format, Arc::clone(&schema))?;
+        copy(&set, &columns, &picked, &wanted.flags, &schema, &mut table)?;
         before.still(&set, &set.path()?)?;
         table.finish()
     })
@@ -76,22 +89,53 @@ fn columns(set: &DataSet, names: &[String]) -> Result<Vec<usize>, DataError> {
     names.iter().map(place).collect()
 }
 
-/// Copies the rows whose positions are in `rows`, ascending.
-fn copy(set: &DataSet, columns: &[usize], rows: &[u64], table: &mut Table) -> Result<(), DataError> {
-    if rows.is_empty() {
+impl Flag {
+    fn field(self) -> Field {
+        match self {
+            Self::Matched => Field::new(Spec::MATCHED, DataType::Boolean, false),
+            Self::MatchedBy => Field::new(Spec::MATCHED_BY, DataType::Int64, true),
+        }
+    }
+
+    /// The column for rows that these keys found.
+    fn column(self, by: &[u8]) -> ArrayRef {
+        match self {
+            Self::Matched => Arc::new(by.iter().map(|by| Some(*by != 0)).collect::<BooleanArray>()),
+            Self::MatchedBy => {
+                Arc::new(by.iter().map(|by| (*by != 0).then_some(i64::from(*by))).collect::<Int64Array>())
+            }
+        }
+    }
+}
+
+/// Copies the picked rows, with their flags.
+fn copy(
+    set: &DataSet,
+    columns: &[usize],
+    picked: &Picked,
+    flags: &[Flag],
+    schema: &SchemaRef,
+    table: &mut Table,
+) -> Result<(), DataError> {
+    if picked.rows.is_empty() {
         return Ok(());
     }
-    let mut left = rows;
+    let (mut left, mut by) = (&picked.rows[..], &picked.by[..]);
     let mut failed = None;
     let position = set.columns.len();
     let wanted: Vec<usize> = columns.iter().copied().chain([position]).collect();
     source::read(set, &wanted, &mut |batch| {
         let positions = batch.column(columns.len()).as_primitive::<UInt64Type>();
         let mask: BooleanArray = positions.values().iter().map(|at| Some(take(&mut left, *at))).collect();
+        let here;
+        (here, by) = by.split_at(mask.true_count());
         let shape: Vec<usize> = (0..columns.len()).collect();
-        let picked = batch.project(&shape).and_then(|batch| filter_record_batch(&batch, &mask));
+        let flagged = batch.project(&shape).and_then(|batch| filter_record_batch(&batch, &mask)).and_then(|batch| {
+            let flags = flags.iter().map(|flag| flag.column(here));
+            RecordBatch::try_new(Arc::clone(schema), batch.columns().iter().cloned().chain(flags).collect())
+        });
         let written =
-            picked.map_err(|e| DataError::engine("writing", 0, e.into())).and_then(|batch| table.write(&batch));
+            flagged.map_err(|e| DataError::engine("writing", 0, e.into())).and_then(|batch| table.write(&batch));
         failed = written.err();
         failed.is_none() && !left.is_empty()
     })?;
@@ -190,6 +234,7 @@ fn cell(column: &ArrayRef, row: usize) -> Cell<'_> {
     match column.data_type() {
         DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row)),
         DataType::Int64 => Cell::Plain(column.as_primitive::<Int64Type>().value(row).to_string()),
+        DataType::Boolean => Cell::Plain(column.as_boolean().value(row).to_string()),
         DataType::Float64 => Cell::Plain(column.as_primitive::<Float64Type>().value(row).to_string()),
         DataType::Date32 => {
             let date = column.as_primitive::<Date32Type>().value_as_date(row);

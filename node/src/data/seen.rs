@@ -80,7 +80,7 @@ impl Seen {
 
 /// Where a key is looked for first, in a table of a power of two of slots, at most 2^32.
 fn home(hash: u32, slots: usize) -> usize {
-    (u64::from(hash) * slots as u64 >> 32) as usize
+    ((u64::from(hash) * slots as u64) >> 32) as usize
 }
 
 #[cfg(test)]

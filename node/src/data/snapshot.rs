@@ -47,8 +47,14 @@ pub struct Snapshot {
 
 /// The rows behind a snapshot, and the file they stand in. Holds no key.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub struct Pinned {
-    rows: Vec<u64>,
+    /// Of each key, the first row that has it, ascending.
+    pub(super) rows: Vec<u64>,
+    /// Where all rows of a key count: the others, ascending, each with the place of its key.
+    pub(super) more: Vec<(u64, u32)>,
+    /// The selected rows whose key is empty, ascending.
+    pub(super) keyless: Vec<u64>,
     digest: [u8; 32],
     fingerprint: Fingerprint,
     dropped: u64,
@@ -66,9 +72,11 @@ impl Snapshot {
         limits: &Limits,
         salt: &[u8; 32],
     ) -> Result<Self, DataError> {
-        let Taken { keep, digest, fingerprint } = take(engine, set, selection, limits, salt, Whole::new()).await?;
-        let Whole { items, rows, repeated, .. } = keep;
-        Ok(Self { items, pinned: Pinned { rows, digest, fingerprint, dropped: repeated.count } })
+        let keep = Whole::new(selection.duplicates);
+        let Taken { keep, keyless, digest, fingerprint } = take(engine, set, selection, limits, salt, keep).await?;
+        let Whole { items, rows, repeated, more, .. } = keep;
+        let dropped = repeated.count - more.len() as u64;
+        Ok(Self { items, pinned: Pinned { rows, more, keyless, digest, fingerprint, dropped } })
     }
 
     /// As [`Snapshot::take`], with the keys in buckets on disk, of at most `bucket_rows` distinct keys each. The digest is
@@ -81,12 +89,14 @@ impl Snapshot {
         salt: &[u8; 32],
         (split, bucket_rows): (Split, u64),
     ) -> Result<(Buckets, Pinned), DataError> {
-        let keep = Apart::create(set, split, bucket_rows, engine.spill(), limits.memory_mb.into())?;
-        let Taken { mut keep, digest, fingerprint } = take(engine, set, selection, limits, salt, keep).await?;
-        let (rows, dropped) = (std::mem::take(&mut keep.rows), keep.repeated.count);
+        let keep =
+            Apart::create(set, selection.duplicates, split, bucket_rows, engine.spill(), limits.memory_mb.into())?;
+        let Taken { mut keep, keyless, digest, fingerprint } = take(engine, set, selection, limits, salt, keep).await?;
+        let (rows, more) = (std::mem::take(&mut keep.rows), std::mem::take(&mut keep.more));
+        let dropped = keep.repeated.count - more.len() as u64;
         let buckets = keep.into_buckets();
         let buckets = buckets.ok_or(DataError::Engine { what: "the buckets of a job".into(), class: "not closed" })?;
-        Ok((buckets, Pinned { rows, digest, fingerprint, dropped }))
+        Ok((buckets, Pinned { rows, more, keyless, digest, fingerprint, dropped }))
     }
 }
 
@@ -178,16 +188,16 @@ impl Pinned {
         Rows::new(positions)
     }
 
-    /// Where the rows of the keys at these positions stand in the file, ascending. Positions beyond the snapshot have
-    /// no row and are left out.
-    pub(crate) fn source_rows(&self, positions: &Rows) -> Vec<u64> {
-        positions.as_slice().iter().filter_map(|at| self.rows.get(usize::try_from(*at).ok()?).copied()).collect()
+    /// How many of the selected rows have an empty key: they match nothing and are not sent.
+    pub fn keyless(&self) -> u64 {
+        self.keyless.len() as u64
     }
 }
 
 impl std::fmt::Debug for Pinned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pinned({} rows, {} repeated left out)", self.rows.len(), self.dropped)
+        let (keys, more, keyless) = (self.rows.len(), self.more.len(), self.keyless.len());
+        write!(f, "Pinned({keys} keys, {more} more rows, {keyless} without a key, {} repeated left out)", self.dropped)
     }
 }
 

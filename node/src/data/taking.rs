@@ -57,6 +57,8 @@ impl Faults {
 /// What was taken.
 pub(super) struct Taken<K> {
     pub(super) keep: K,
+    /// The selected rows whose key is empty: they match nothing and are not sent.
+    pub(super) keyless: Vec<u64>,
     pub(super) digest: [u8; 32],
     pub(super) fingerprint: Fingerprint,
 }
@@ -66,21 +68,37 @@ pub(super) struct Whole {
     pub(super) items: Items,
     pub(super) rows: Vec<u64>,
     pub(super) repeated: Faults,
+    /// Rows whose key stood before, with its place in `items`; kept only where all rows of a key count.
+    pub(super) more: Vec<(u64, u32)>,
+    all: bool,
     /// Bytes of all keys in `items`.
     key_bytes: usize,
     seen: Seen,
 }
 
 impl Whole {
-    pub(super) fn new() -> Self {
-        Self { items: Items::default(), rows: Vec::new(), repeated: Faults::default(), key_bytes: 0, seen: Seen::new() }
+    pub(super) fn new(duplicates: Duplicates) -> Self {
+        Self {
+            items: Items::default(),
+            rows: Vec::new(),
+            repeated: Faults::default(),
+            more: Vec::new(),
+            all: duplicates == Duplicates::All,
+            key_bytes: 0,
+            seen: Seen::new(),
+        }
     }
 }
 
 impl Keep for Whole {
     fn key(&mut self, key: &[u8], position: u64) -> Result<(), DataError> {
         match self.seen.find_or_note(&self.items, key) {
-            Some(earlier) => self.repeated.note(position, self.rows[earlier]),
+            Some(earlier) => {
+                self.repeated.note(position, self.rows[earlier]);
+                if self.all {
+                    self.more.push((position, earlier as u32)); // fits: `Seen` has no more keys than that
+                }
+            }
             None => {
                 self.items.push(key);
                 self.key_bytes += key.len();
@@ -91,7 +109,7 @@ impl Keep for Whole {
     }
 
     fn bytes(&self) -> usize {
-        self.key_bytes + self.rows.len() * 16 + self.seen.bytes()
+        self.key_bytes + self.rows.len() * 16 + self.more.len() * 16 + self.seen.bytes()
     }
 
     fn has_room(&self, more: usize) -> bool {
@@ -114,7 +132,7 @@ pub(super) struct Taking<K> {
     hash: Sha256,
     /// Keys that wait to be hashed.
     unhashed: Zeroizing<Vec<u8>>,
-    empty: Faults,
+    keyless: Vec<u64>,
     selected: u64,
     last: Option<u64>,
     key: Zeroizing<Vec<u8>>,
@@ -144,7 +162,7 @@ impl<K: Keep> Taking<K> {
             keep,
             hash: hash.chain_update(rule),
             unhashed: Zeroizing::new(Vec::with_capacity(HASHED)),
-            empty: Faults::default(),
+            keyless: Vec::new(),
             selected: 0,
             last: None,
             key: room(),
@@ -162,9 +180,8 @@ impl<K: Keep> Taking<K> {
             self.row(&keys, row, positions.value(row))?;
         }
         // in bands, as rows are: how much memory a filter's rows took would count them
-        if Band::covering(self.keep.bytes() as u64).rows() > keys_share(self.limit_mb)
-            || !self.keep.has_room(batch.num_rows())
-        {
+        let held = self.keep.bytes() + self.keyless.len() * 8;
+        if Band::covering(held as u64).rows() > keys_share(self.limit_mb) || !self.keep.has_room(batch.num_rows()) {
             let what = format!("the key column of data set {}", self.set.id);
             return Err(DataError::Memory { what, limit_mb: self.limit_mb });
         }
@@ -180,16 +197,16 @@ impl<K: Keep> Taking<K> {
                 max: self.rows_max,
             });
         }
+        // the engine keeps file order for a filter over one file; the output relies on it
+        if self.last.replace(position).is_some_and(|last| last >= position) {
+            return Err(self.bug());
+        }
         if !self.normal_key(keys, row) {
-            self.empty.note(position, 0);
+            self.keyless.push(position);
             return Ok(());
         }
         if self.key.len() > ITEM_MAX {
             return Err(DataError::KeyTooLong { place: place(&self.set, position), max: ITEM_MAX });
-        }
-        // the engine keeps file order for a filter over one file; the output relies on it
-        if self.last.replace(position).is_some_and(|last| last >= position) {
-            return Err(self.bug());
         }
         self.hash_key();
         self.keep.key(&self.key, position)
@@ -223,20 +240,17 @@ impl<K: Keep> Taking<K> {
 
     /// After the last batch.
     pub(super) fn finish(mut self, fingerprint: Fingerprint) -> Result<Taken<K>, DataError> {
-        let columns = near::list(self.selection.key.iter().map(String::as_str));
-        if let Some((position, _)) = self.empty.first {
-            return Err(DataError::EmptyKey { place: place(&self.set, position), columns, count: self.empty.count });
-        }
         let repeated = self.keep.repeated()?;
         match repeated.first {
             Some((position, earlier)) if self.selection.duplicates == Duplicates::Error => {
                 let (place, first) = (place(&self.set, position), place(&self.set, earlier));
+                let columns = near::list(self.selection.key.iter().map(String::as_str));
                 return Err(DataError::DuplicateKey { place, first, columns, count: repeated.count });
             }
             _ => {}
         }
         let hash = self.hash.chain_update(&*self.unhashed).chain_update(self.selected.to_be_bytes());
-        Ok(Taken { keep: self.keep, digest: hash.finalize().into(), fingerprint })
+        Ok(Taken { keep: self.keep, keyless: self.keyless, digest: hash.finalize().into(), fingerprint })
     }
 
     fn bug(&self) -> DataError {

@@ -10,35 +10,34 @@ use banyan_proto::decision::Obligation;
 use banyan_proto::evidence::{Part, RunMetrics};
 use banyan_proto::grant::Admission;
 use banyan_proto::identity::{BadSignature, PublicKey, Signed};
-use banyan_proto::job::{Plan, Spec};
-use banyan_protocols::catalogue::{Input, Output};
+use banyan_proto::job::{Plan, ResultKind, Spec, Stage};
+use banyan_protocols::catalogue::Input;
 use banyan_protocols::items::Items;
 use banyan_protocols::party::PartyId;
 use banyan_protocols::session::{Session, SessionId, SessionParts};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Desk;
-use super::basis::{AttemptId, Basis, fresh_seed};
+use super::basis::{AttemptId, Basis, Learned, fresh_seed};
 use super::desk::{CLOCK_OFF_MAX_MS, allowed};
 use super::failure::Failure;
 use super::release::{self, Agreed, Subject};
 use super::result;
 use crate::audit::contradiction;
-
-/// The number of the only task that a plan of one stage gives a party.
-const TASK: u32 = 0;
+use crate::data::Snapshot;
+use crate::store::Progress;
 
 /// An attempt whose run is spent and whose input is pinned: nothing was sent yet.
 pub(crate) struct Prepared {
     basis: Basis,
-    items: Items,
+    items: Vec<Items>,
 }
 
 /// A protocol that ended: its output is in memory only.
 pub(crate) struct HeldOutput {
     basis: Basis,
     session: Session,
-    output: Output,
+    learned: Learned,
 }
 
 impl Prepared {
@@ -52,67 +51,83 @@ impl Prepared {
         desk.spend(id, &spec.scenario)?;
         let set = desk.dataset(&spec)?;
         let salt = fresh_seed()?;
-        let snapshot = desk.snapshot(&spec, &set, duties.rows_at_most, &salt).await?;
-        let pinned = snapshot.pinned;
-        desk.record(Act::Snapshot, Digest(pinned.digest()), format!("{} rows", pinned.len()))?;
+        let snapshots = desk.snapshots(&spec, &set, duties.rows_at_most, &salt).await?;
+        for Snapshot { pinned, .. } in &snapshots {
+            let what = format!("{} keys, {} rows without one", pinned.len(), pinned.keyless());
+            desk.record(Act::Snapshot, Digest(pinned.digest()), what)?;
+        }
         let metrics = RunMetrics { prepare_ms: ms(began), ..RunMetrics::default() };
         let parties: Vec<PartyId> = spec.parties.iter().map(|party| party.name.clone()).collect();
         desk.peers.connect(&parties).await;
         let minimum = duties.minimum_result;
-        Ok(Self {
-            basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics },
-            items: snapshot.items,
-        })
+        let (items, pinned) = snapshots.into_iter().map(|Snapshot { items, pinned }| (items, pinned)).unzip();
+        Ok(Self { basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics }, items })
     }
 
-    /// Runs the protocol with the others. `started` is told the session, and how many group operations there will be.
-    pub(crate) async fn run(self, desk: &Desk, started: impl FnOnce(&Session, u64)) -> Result<HeldOutput, Failure> {
+    /// Runs the protocol of each stage with the others, one after the other. `started` is told each session, and how far
+    /// the attempt is at its start.
+    pub(crate) async fn run(
+        self,
+        desk: &Desk,
+        mut started: impl FnMut(&Session, Progress),
+    ) -> Result<HeldOutput, Failure> {
         let began = Instant::now();
         let Self { mut basis, items } = self;
         let bug = |why: &str| Failure::new("bug", why);
-        let stage = basis.plan.stages.first().ok_or_else(|| bug("the plan has no stage"))?;
-        let task = stage.task(&desk.me).ok_or_else(|| bug("the plan has no task for this node"))?;
-        let roster = stage.roster().ok_or_else(|| bug("the plan has no roster"))?;
-        let parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
-        let protocol = desk.protocol(stage)?;
-        let id = SessionId::derive(&basis.id.job.0, TASK, basis.id.attempt);
-        let parties: Vec<PartyId> = roster.iter().map(|(party, _)| party.clone()).collect();
-        let transport = desk.peers.transport(id, &parties);
-        let transport = transport.map_err(|error| Failure::new("link", error.to_string()))?;
-        let session = Session::new(
-            protocol.descriptor().name,
-            SessionParts {
-                id,
-                me: desk.me.clone(),
-                roster,
-                transport,
-                compute: desk.compute.clone(),
-                seed: fresh_seed()?,
-            },
-        );
-        let meter = session.meter();
-        started(&session, task.group_ops);
-        let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
-        desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
-        let output = protocol.run(&session, task.role(), parameters, Input::Items(items)).await?;
+        let stages = basis.plan.stages.clone();
+        if stages.len() != items.len() {
+            return Err(bug("the plan has another number of stages than the job has keys"));
+        }
+        let group_ops = stages.iter().filter_map(|stage| stage.task(&desk.me)).map(|task| task.group_ops).sum();
+        let mut so_far = Progress { done: 0, total: group_ops, bytes: 0 };
+        let (mut learned, mut last) = (Learned::Nothing, None);
+        for (number, (stage, items)) in (0..).zip(stages.iter().zip(items)) {
+            let task = stage.task(&desk.me).ok_or_else(|| bug("the plan has no task for this node"))?;
+            let parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
+            let protocol = desk.protocol(stage)?;
+            let session = session(desk, &basis, stage, number)?;
+            let meter = session.meter();
+            started(&session, so_far);
+            let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
+            desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
+            let pinned = &basis.pinned[number as usize];
+            let (items, places) = learned.sought(pinned, items);
+            let output = protocol.run(&session, task.role(), parameters, Input::Items(items)).await?;
+            learned = learned.then(output, pinned, places.as_deref());
+            basis.metrics.rounds += task.rounds;
+            basis.metrics.bytes_out += meter.bytes_out();
+            basis.metrics.bytes_in += meter.bytes_in();
+            so_far = Progress { done: so_far.done + meter.group_ops(), bytes: basis.metrics.bytes_out, ..so_far };
+            last = Some(session);
+        }
         basis.metrics.run_ms = ms(began);
-        basis.metrics.rounds = task.rounds;
-        basis.metrics.bytes_out = meter.bytes_out();
-        basis.metrics.bytes_in = meter.bytes_in();
-        Ok(HeldOutput { basis, session, output })
+        let session = last.ok_or_else(|| bug("the plan has no stage"))?;
+        Ok(HeldOutput { basis, session, learned })
     }
+}
+
+/// The session of a stage: its number is the task's.
+fn session(desk: &Desk, basis: &Basis, stage: &Stage, number: u32) -> Result<Session, Failure> {
+    let roster = stage.roster().ok_or_else(|| Failure::new("bug", "the plan has no roster"))?;
+    let id = SessionId::derive(&basis.id.job.0, number, basis.id.attempt);
+    let parties: Vec<PartyId> = roster.iter().map(|(party, _)| party.clone()).collect();
+    let transport = desk.peers.transport(id, &parties);
+    let transport = transport.map_err(|error| Failure::new("link", error.to_string()))?;
+    let (me, compute, seed) = (desk.me.clone(), desk.compute.clone(), fresh_seed()?);
+    let name = desk.protocol(stage)?.descriptor().name;
+    Ok(Session::new(name, SessionParts { id, me, roster, transport, compute, seed }))
 }
 
 impl HeldOutput {
     /// Agrees with the others on what was computed, and opens the result only if everybody's checks passed.
     pub(crate) async fn release(self, desk: &Desk, cpu_before_ms: u64) -> Result<RunMetrics, Failure> {
         let began = Instant::now();
-        let Self { mut basis, session, output } = self;
+        let Self { mut basis, session, learned } = self;
         let (id, minimum) = (basis.id, basis.minimum);
-        let matches = matches(&output);
-        let releases = matches.is_none_or(|matches| matches >= minimum);
-        let held = result::hold(desk, &basis, &output, releases).await?;
-        let snapshot = Digest(basis.pinned.digest());
+        let matches = learned.matches();
+        let releases = learned.may_open(&basis);
+        let held = result::hold(desk, &basis, &learned, releases).await?;
+        let snapshot = basis.snapshot();
         let part = Part { party: desk.me.clone(), snapshot, output: held.commitment(), releases };
         desk.decide_again(&basis.spec, &basis.plan)?; // nothing is signed that would not be allowed now
         desk.record(Act::Hold, part.output, format!("attempt {} releases {}", id.attempt, part.releases))?;
@@ -121,12 +136,7 @@ impl HeldOutput {
         let agreed = release::agree(&session, &desk.identity, &basis.pins, subject, part, checkpoint).await?;
         keep_receipts(desk, &basis, &agreed)?;
         if !agreed.releases() {
-            return Err(Failure::new(
-                "below-minimum",
-                format!(
-                    "fewer than {minimum} common rows: nothing is opened; use more data, or a scenario with a lower minimum"
-                ),
-            ));
+            return Err(Failure::new("below-minimum", too_few(&basis.spec, minimum)));
         }
         desk.decide_again(&basis.spec, &basis.plan)?; // people may have ended it while the others signed
         desk.record(Act::Release, agreed.commitment.digest(), format!("attempt {}", id.attempt))?;
@@ -242,12 +252,14 @@ fn as_signed<'a>(one: &'a Checkpoint, other: &'a Checkpoint) -> (&'a Checkpoint,
     if (one.at, one.size) <= (other.at, other.size) { (one, other) } else { (other, one) }
 }
 
-fn matches(output: &Output) -> Option<u64> {
-    match output {
-        Output::Nothing => None,
-        Output::Rows(rows) => Some(rows.len() as u64),
-        Output::Count(count) => Some(*count),
-    }
+fn too_few(spec: &Spec, minimum: u64) -> String {
+    let rest = match spec.result {
+        ResultKind::Difference => format!(", or fewer than {minimum} rows that are not common"),
+        _ => String::new(),
+    };
+    format!(
+        "fewer than {minimum} common rows{rest}: nothing is opened; use more data, or a scenario with a lower minimum"
+    )
 }
 
 fn ms(since: Instant) -> u64 {

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use banyan_proto::canonical::Digest;
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::identity::PublicKey;
-use banyan_proto::job::{Plan, Spec};
+use banyan_proto::job::{Plan, ResultKind, Spec};
+use banyan_protocols::catalogue::Output;
+use banyan_protocols::items::Items;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use crate::data::{DataSet, Pinned};
+use crate::data::{DataSet, Found, Pinned};
 
 /// The number of an attempt of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,9 +33,78 @@ pub(crate) struct Basis {
     pub(crate) minimum: u64,
     pub(crate) pins: BTreeMap<PartyId, PublicKey>,
     pub(crate) set: Arc<DataSet>,
-    pub(crate) pinned: Pinned,
+    /// The rows of each key of the job, in its order.
+    pub(crate) pinned: Vec<Pinned>,
     pub(crate) salt: Zeroizing<[u8; 32]>,
     pub(crate) metrics: RunMetrics,
+}
+
+impl Basis {
+    /// The salted digest of the input: of all its keys.
+    pub(crate) fn snapshot(&self) -> Digest {
+        match &self.pinned[..] {
+            [only] => Digest(only.digest()),
+            all => Digest::of("banyan/snapshots/v1", &all.iter().flat_map(Pinned::digest).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The file as it was pinned.
+    pub(crate) fn file(&self) -> Result<&Pinned, Failure> {
+        self.pinned.first().ok_or_else(|| Failure::new("bug", "nothing was pinned"))
+    }
+}
+
+/// What this party learned of the common rows.
+pub(crate) enum Learned {
+    /// Nothing.
+    Nothing,
+    /// How many there are.
+    Count(u64),
+    /// Which of its own they are.
+    Rows(Found),
+}
+
+impl Learned {
+    /// Adds what a stage gave: `places` are where the keys that it looked for stand among all of `pinned`.
+    pub(crate) fn then(self, output: Output, pinned: &Pinned, places: Option<&[u32]>) -> Self {
+        match (self, output) {
+            (this, Output::Nothing) => this,
+            (_, Output::Count(count)) => Self::Count(count),
+            (this, Output::Rows(rows)) => {
+                let mut found = if let Self::Rows(found) = this { found } else { Found::default() };
+                found.note(pinned, places, &rows);
+                Self::Rows(found)
+            }
+        }
+    }
+
+    /// The keys of `items` that are still to be looked for, with their places where they are not all.
+    pub(crate) fn sought(&self, pinned: &Pinned, items: Items) -> (Items, Option<Vec<u32>>) {
+        match self {
+            Self::Rows(found) => found.sought(pinned, items),
+            Self::Nothing | Self::Count(_) => (items, None),
+        }
+    }
+
+    /// Whether what this party learned is enough to be opened: so many common keys, and of a difference so many rows too,
+    /// since those are what it opens.
+    pub(crate) fn may_open(&self, basis: &Basis) -> bool {
+        let enough = |count: u64| count >= basis.minimum;
+        let rest = match (self, basis.spec.result) {
+            (Self::Rows(found), ResultKind::Difference) => enough(found.unmatched(&basis.pinned)),
+            _ => true,
+        };
+        rest && self.matches().is_none_or(enough)
+    }
+
+    /// How many keys are common, where this party learned it.
+    pub(crate) fn matches(&self) -> Option<u64> {
+        match self {
+            Self::Nothing => None,
+            Self::Count(count) => Some(*count),
+            Self::Rows(found) => Some(found.matches()),
+        }
+    }
 }
 
 /// 256 fresh bits of the operating system.

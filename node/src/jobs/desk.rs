@@ -116,17 +116,17 @@ impl Desk {
         spec.party(&self.me).ok_or_else(|| Failure::new("not-a-party", format!("{} is no party of this job", self.me)))
     }
 
-    /// Reads the keys that the spec selects here.
-    pub(crate) async fn snapshot(
+    /// Reads the keys that the spec selects here, one snapshot for each kind of key.
+    pub(crate) async fn snapshots(
         &self,
         spec: &Spec,
         set: &Arc<DataSet>,
         rows_at_most: u64,
         salt: &[u8; 32],
-    ) -> Result<Snapshot, Failure> {
+    ) -> Result<Vec<Snapshot>, Failure> {
         let mine = self.mine(spec)?;
-        let selection = Selection {
-            key: mine.key.clone(),
+        let mut selection = Selection {
+            key: Vec::new(),
             filter: self.filter(spec, set)?,
             duplicates: spec.duplicates,
             normalise: spec.normalise,
@@ -134,7 +134,12 @@ impl Desk {
         };
         let memory_mb = spec.limits.memory_mb.min(self.config.memory_mb);
         let limits = Limits { memory_mb, ..spec.limits };
-        Ok(Snapshot::take(&self.engine, set, &selection, &limits, salt).await?)
+        let mut snapshots = Vec::new();
+        for key in [&mine.key] {
+            selection.key.clone_from(key);
+            snapshots.push(Snapshot::take(&self.engine, set, &selection, &limits, salt).await?);
+        }
+        Ok(snapshots)
     }
 
     /// Keeps the coordinator's introduction: a proposal, never a pin.

@@ -13,7 +13,7 @@ mod result;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use banyan_proto::canonical::Digest;
@@ -65,7 +65,7 @@ struct Running {
     stop: Option<oneshot::Sender<Failure>>,
     /// Kept until the end was handed to the line: were the links closed before, the peer could blame them and be heard
     /// first.
-    _session: Arc<OnceLock<Session>>,
+    _sessions: Arc<Mutex<Vec<Session>>>,
 }
 
 impl Jobs {
@@ -203,11 +203,11 @@ impl Jobs {
         let (go, going) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let admissions = prepare.admissions.iter().map(|bytes| bytes.to_vec()).collect();
-        let session = Arc::default();
+        let sessions = Arc::default();
         let task =
-            one_attempt(self.desk.clone(), id, admissions, going, Arc::clone(&session), self.line.reports.clone());
+            one_attempt(self.desk.clone(), id, admissions, going, Arc::clone(&sessions), self.line.reports.clone());
         let deadline_s = spec.limits.deadline_s;
-        self.running.insert(id, Running { spec, plan, go: Some(go), stop: Some(stop), _session: session });
+        self.running.insert(id, Running { spec, plan, go: Some(go), stop: Some(stop), _sessions: sessions });
         self.tasks.spawn(async move {
             // a panic ends its attempt, on the record, and nothing else
             let task = AssertUnwindSafe(task).catch_unwind();
@@ -298,7 +298,7 @@ async fn one_attempt(
     id: AttemptId,
     admissions: Vec<Vec<u8>>,
     go: oneshot::Receiver<()>,
-    session: Arc<OnceLock<Session>>,
+    sessions: Arc<Mutex<Vec<Session>>>,
     reports: mpsc::Sender<report::Body>,
 ) -> Result<RunMetrics, Failure> {
     let phase = |phase: Phase| {
@@ -310,11 +310,11 @@ async fn one_attempt(
     phase(Phase::Prepared);
     go.await.map_err(|_| Failure::new("stopped", "the node stopped"))?;
     phase(Phase::Running);
-    let (tell, mut progress) = watch::channel::<Option<(Arc<Meter>, u64)>>(None);
+    let (tell, mut progress) = watch::channel::<Option<(Arc<Meter>, Progress)>>(None);
     let held = {
-        let run = prepared.run(&desk, |started, total| {
-            let _ = session.set(started.clone());
-            let _ = tell.send(Some((started.meter(), total)));
+        let run = prepared.run(&desk, |started, so_far| {
+            sessions.lock().unwrap_or_else(PoisonError::into_inner).push(started.clone());
+            let _ = tell.send(Some((started.meter(), so_far)));
         });
         tokio::pin!(run);
         let mut tick = tokio::time::interval(PROGRESS_EVERY);
@@ -323,15 +323,15 @@ async fn one_attempt(
                 held = &mut run => break held?,
                 _ = tick.tick() => {
                     let now = progress.borrow_and_update().clone();
-                    if let Some((meter, total)) = now {
-                        tell_progress(&desk, id, &meter, total, &reports);
+                    if let Some((meter, so_far)) = now {
+                        tell_progress(&desk, id, &meter, so_far, &reports);
                     }
                 }
             }
         }
     };
-    if let Some((meter, total)) = progress.borrow_and_update().clone() {
-        tell_progress(&desk, id, &meter, total, &reports);
+    if let Some((meter, so_far)) = progress.borrow_and_update().clone() {
+        tell_progress(&desk, id, &meter, so_far, &reports);
     }
     phase(Phase::Held);
     let metrics = held.release(&desk, cpu_before).await?;
@@ -339,8 +339,8 @@ async fn one_attempt(
     Ok(metrics)
 }
 
-fn tell_progress(desk: &Desk, id: AttemptId, meter: &Meter, total: u64, reports: &mpsc::Sender<report::Body>) {
-    let (done, bytes_out) = (meter.group_ops(), meter.bytes_out());
+fn tell_progress(desk: &Desk, id: AttemptId, meter: &Meter, before: Progress, reports: &mpsc::Sender<report::Body>) {
+    let (done, total, bytes_out) = (before.done + meter.group_ops(), before.total, before.bytes + meter.bytes_out());
     desk.progress(id, Progress { done, total, bytes: bytes_out });
     // while the line is down, endings need the room
     if reports.capacity() <= REPORTS_MAX / 2 {

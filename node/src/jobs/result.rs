@@ -6,18 +6,17 @@ use std::path::{Path, PathBuf};
 
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::evidence::{Manifest, Part, Salts};
-use banyan_proto::job::{Format, When};
+use banyan_proto::job::{Format, Spec, When};
 use banyan_proto::wire;
-use banyan_protocols::catalogue::Output;
 use data_encoding::{BASE64, HEXLOWER};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::Desk;
-use super::basis::{Basis, fresh_seed};
+use super::basis::{Basis, Learned, fresh_seed};
 use super::failure::Failure;
 use super::release::Agreed;
-use crate::data::{AtomicFile, DataError, Held, Wanted, remove_partials, write_count, write_rows};
+use crate::data::{AtomicFile, DataError, Flag, Held, Wanted, remove_partials, write_count, write_rows};
 use crate::disk;
 use crate::policy::LEVEL_HIDDEN;
 
@@ -33,7 +32,7 @@ pub(crate) struct HeldResult {
 
 /// Writes what this party receives, if anything, to a file without a name. A result that will not be `released` is not
 /// written.
-pub(crate) async fn hold(desk: &Desk, basis: &Basis, output: &Output, released: bool) -> Result<HeldResult, Failure> {
+pub(crate) async fn hold(desk: &Desk, basis: &Basis, learned: &Learned, released: bool) -> Result<HeldResult, Failure> {
     let spec = &basis.spec;
     let directory = desk.home.result(&spec.name, &basis.id.job, basis.id.attempt);
     let path = directory.join(file_name(basis));
@@ -41,18 +40,19 @@ pub(crate) async fn hold(desk: &Desk, basis: &Basis, output: &Output, released: 
     if let Some(there) = [&path, &directory.join(MANIFEST)].into_iter().find(|file| file.exists()) {
         return Err(Failure::new("disk", format!("{} is there already: move it away", there.display())));
     }
-    let file = match output {
-        Output::Nothing => None,
+    let file = match learned {
+        Learned::Nothing => None,
         _ if !released || !spec.recipients.contains(&desk.me) => None,
-        Output::Count(count) => {
+        Learned::Count(count) => {
             make(&directory)?;
             Some(write_count(*count, spec.output.format, &path)?)
         }
-        Output::Rows(rows) => {
+        Learned::Rows(found) => {
             let columns = columns(desk, basis)?;
             make(&directory)?;
-            let wanted = Wanted { columns, format: spec.output.format, path };
-            Some(write_rows(&basis.set, &basis.pinned, rows, &wanted).await?)
+            let wanted = Wanted { columns, flags: flags(spec), format: spec.output.format, path };
+            let picked = found.pick(&basis.pinned, spec.result);
+            Some(write_rows(&basis.set, basis.file()?, picked, &wanted).await?)
         }
     };
     Ok(HeldResult { directory, file, salt: fresh_seed()? })
@@ -138,6 +138,12 @@ pub(crate) fn remove_unreleased(directory: &Path) -> std::io::Result<()> {
 
 fn file_name(basis: &Basis) -> String {
     format!("result.{}", basis.spec.output.format.extension())
+}
+
+/// The columns that say how a row was found.
+fn flags(spec: &Spec) -> Vec<Flag> {
+    let flag = |name: &str| if name == Spec::MATCHED { Flag::Matched } else { Flag::MatchedBy };
+    spec.flags().into_iter().map(flag).collect()
 }
 
 /// The key columns, where their level lets them into an output, and the columns the spec asks for.

@@ -65,8 +65,12 @@ pub(super) fn scenario(ask: &Ask<'_>, mine: &PartySpec) -> Vec<RuleId> {
     }
     if !scenario.operations.contains(&spec.operation) || !scenario.results.contains(&spec.result) {
         let reason = format!(
-            "scenario {} allows operations {:?} with results {:?}, not {:?} with {:?}",
-            scenario.name, scenario.operations, scenario.results, spec.operation, spec.result
+            "scenario {} allows {} with results {}, not {} with {}",
+            scenario.name,
+            list(scenario.operations.iter().map(|operation| operation.name())),
+            list(scenario.results.iter().map(|kind| kind.name())),
+            spec.operation.name(),
+            spec.result.name()
         );
         because.push(RuleId::new(rule::OPERATION, reason));
     }

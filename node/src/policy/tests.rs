@@ -225,7 +225,7 @@ fn every_rule_denies_with_its_reason() {
         (
             rule::OPERATION,
             |c| c.spec.result = ResultKind::Count,
-            "allows operations [Intersect] with results [Rows], not",
+            "scenario credit-risk allows intersect with results rows, not intersect with count",
         ),
         (
             rule::OUTSIDE_GRANT,
@@ -274,6 +274,34 @@ fn every_rule_denies_with_its_reason() {
         let (found, why) = Case::spoilt(change).denied();
         assert_eq!(found, name);
         assert!(why.contains(reason), "{name}: {why}");
+    }
+}
+
+#[test]
+fn each_kind_of_result_needs_its_own_leave() {
+    use ResultKind::{Count, Difference, Left, Rows};
+    let all = [Rows, Left, Difference, Count];
+    let job = |asked, allowed: &[ResultKind]| {
+        let mut case = Case::new();
+        case.spec.result = asked;
+        case.spec.scenario.results = allowed.to_vec();
+        case
+    };
+    for asked in all {
+        let others: Vec<ResultKind> = all.into_iter().filter(|kind| *kind != asked).collect();
+        let names: Vec<&str> = others.iter().map(|kind| kind.name()).collect();
+        let (rule, why) = job(asked, &others).denied();
+        let expected = format!(
+            "scenario credit-risk allows intersect with results {}, not intersect with {}",
+            names.join(", "),
+            asked.name()
+        );
+        assert_eq!((&*rule, why), (rule::OPERATION, expected));
+        let others_denied = match job(asked, &[asked]).decide() {
+            Decision::Deny { because } => because.iter().any(|because| because.name == rule::OPERATION),
+            _ => false,
+        };
+        assert!(!others_denied, "{asked:?} is in the scenario");
     }
 }
 

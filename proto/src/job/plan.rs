@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::buckets::{self, Cut};
 use super::choose::choose;
-use super::{Band, ResultKind, Spec, SpecError};
+use super::{Band, Duplicates, ResultKind, Spec, SpecError};
 use crate::canonical::{Canonical, Digest};
 use crate::names::Name;
 
@@ -125,12 +125,21 @@ impl Plan {
             Learns::SizeBand => {
                 format!("{} learns that {} has at most {} rows", name(d.to), of(d.about), sizes(spec).of(d.about))
             }
-            Learns::Intersection => format!(
-                "{} learns which of its own rows have a key in {}, if there are at least {}",
-                name(d.to),
-                of(d.about),
-                spec.minimum_result
-            ),
+            Learns::Intersection => {
+                let (who, there, least) = (name(d.to), of(d.about), spec.minimum_result);
+                match spec.result {
+                    ResultKind::Left => format!(
+                        "{who} learns of each of its own rows whether it has a key in {there}, if at least {least} have"
+                    ),
+                    ResultKind::Difference => format!(
+                        "{who} learns which of its own rows have no key in {there}, and so which have one, if there \
+                         are at least {least} of either"
+                    ),
+                    ResultKind::Rows | ResultKind::Count => format!(
+                        "{who} learns which of its own rows have a key in {there}, if there are at least {least}"
+                    ),
+                }
+            }
             Learns::IntersectionSize => format!(
                 "{} learns how many of its rows have a key in {}, if there are at least {}",
                 name(d.to),
@@ -142,10 +151,20 @@ impl Plan {
         let protocol = choose(spec, catalogue, &parameters)?.protocol;
         let mut sentences: Vec<String> = protocol.disclosures(parameters.form).iter().map(sentence).collect();
         // a job that opens nothing ends otherwise than one that opens something, and everyone sees how it ends
+        let rest = match spec.result {
+            ResultKind::Difference => format!(", and at least {} that are not", spec.minimum_result),
+            _ => String::new(),
+        };
         sentences.push(format!(
-            "everyone in the job, and the coordinator, learns whether there are at least {} common rows",
+            "everyone in the job, and the coordinator, learns whether there are at least {} common rows{rest}",
             spec.minimum_result
         ));
+        if spec.duplicates == Duplicates::Error {
+            sentences.push(
+                "everyone in the job, and the coordinator, learns that a party's input does not pass if a key stands in two of its rows: the job then fails"
+                    .into(),
+            );
+        }
         Ok(sentences)
     }
 }
@@ -178,8 +197,8 @@ impl Stage {
 fn form(spec: &Spec) -> Form {
     match (spec.result, spec.recipients.len()) {
         (ResultKind::Count, _) => Form::Cardinality,
-        (ResultKind::Rows, 1) => Form::RowsToReceiver,
-        (ResultKind::Rows, _) => Form::RowsToBoth,
+        (ResultKind::Rows | ResultKind::Left | ResultKind::Difference, 1) => Form::RowsToReceiver,
+        (ResultKind::Rows | ResultKind::Left | ResultKind::Difference, _) => Form::RowsToBoth,
     }
 }
 

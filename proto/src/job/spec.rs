@@ -83,25 +83,52 @@ pub enum Operation {
     Intersect,
 }
 
-/// What is opened.
+/// What is opened: of each recipient its own rows, or a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResultKind {
     /// The recipient's own rows that are in the other's data set too.
     Rows,
+    /// All of the recipient's own rows, each with whether it is in the other's data set too.
+    Left,
+    /// The recipient's own rows that are not in the other's data set.
+    Difference,
     /// How many rows are in both.
     Count,
 }
 
-/// What happens to a key that stands in several rows.
+impl Operation {
+    /// The name a spec uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intersect => "intersect",
+        }
+    }
+}
+
+impl ResultKind {
+    /// The name a spec uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Left => "left",
+            Self::Difference => "difference",
+            Self::Count => "count",
+        }
+    }
+}
+
+/// What happens to a key that stands in several rows. The set that a protocol sees has it once in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duplicates {
     /// The job fails before anything is sent.
     #[default]
     Error,
-    /// The first row in file order stands for the key.
+    /// The first row in file order stands for the key; the others are no part of the job.
     First,
+    /// All its rows are found or not found together.
+    All,
 }
 
 /// A named rule for keys. A new rule gets a new name, so an approved spec never changes its meaning.
@@ -259,6 +286,11 @@ impl Canonical for Spec {
 }
 
 impl Spec {
+    /// The column of a left join that says whether a row is in the other's data set too.
+    pub const MATCHED: &str = "matched";
+    /// The column of a job with several keys that says which of them found a row, counted from 1.
+    pub const MATCHED_BY: &str = "matched_by";
+
     /// The version of this language.
     pub const VERSION: u32 = 1;
 
@@ -290,6 +322,14 @@ impl Spec {
         })?;
         spec.validate()?;
         Ok(spec)
+    }
+
+    /// The columns that the result has beside those of the recipient's data set.
+    pub fn flags(&self) -> Vec<&'static str> {
+        match self.result {
+            ResultKind::Left => vec![Self::MATCHED],
+            ResultKind::Rows | ResultKind::Difference | ResultKind::Count => Vec::new(),
+        }
     }
 
     /// The party of that name.

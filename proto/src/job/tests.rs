@@ -86,7 +86,7 @@ fn every_wrong_field_is_named_with_its_remedy() {
         (
             "result = \"rows\"",
             "result = \"rowz\"",
-            "result: unknown variant `rowz`, expected `rows` or `count`; \
+            "result: unknown variant `rowz`, expected one of `rows`, `left`, `difference`, `count`; \
              see line 6, column 10, and `banyan job check --example` for a whole job file",
         ),
         (
@@ -268,9 +268,60 @@ fn a_count_goes_to_one_party() {
 fn everyone_is_told_what_the_end_of_the_job_tells() {
     let spec = Spec::from_toml(JOB).unwrap();
     let told = Plan::disclosures(&spec, &banyan_protocols::CATALOGUE).unwrap();
+    let (duplicates, minimum) = (told.len() - 1, told.len() - 2);
     assert_eq!(
-        told.last().unwrap(),
+        told[minimum],
         "everyone in the job, and the coordinator, learns whether there are at least 50 common rows"
+    );
+    assert_eq!(
+        told[duplicates],
+        "everyone in the job, and the coordinator, learns that a party's input does not pass if a key stands in two of its rows: the job then fails"
+    );
+    for rule in ["first", "all"] {
+        let spec = JOB.replacen("minimum_result", &format!("duplicates = \"{rule}\"\nminimum_result"), 1);
+        let told = Plan::disclosures(&Spec::from_toml(&spec).unwrap(), &banyan_protocols::CATALOGUE).unwrap();
+        assert_eq!(told.len(), minimum + 1, "{rule} fails on nothing that is told");
+    }
+}
+
+#[test]
+fn each_kind_of_result_says_what_it_opens_and_needs_its_own_leave() {
+    let job = |kind: &str, allowed: &str| {
+        let job = JOB.replacen("result = \"rows\"", &format!("result = \"{kind}\""), 1);
+        Spec::from_toml(&job.replacen("results = [\"rows\", \"count\"]", &format!("results = [\"{allowed}\"]"), 1))
+    };
+    let all = ["rows", "left", "difference", "count"];
+    for kind in all {
+        for other in all.into_iter().filter(|other| *other != kind) {
+            let refused = job(kind, other).unwrap_err().to_string();
+            assert_eq!(refused, "result: not in scenario.results; ask for a kind of result that the scenario allows");
+        }
+    }
+    let told = |kind| Plan::disclosures(&job(kind, kind).unwrap(), &banyan_protocols::CATALOGUE).unwrap();
+    for (kind, sentence) in [
+        ("rows", "bank learns which of its own rows have a key in records of bureau, if there are at least 50"),
+        ("left", "bank learns of each of its own rows whether it has a key in records of bureau, if at least 50 have"),
+        (
+            "difference",
+            "bank learns which of its own rows have no key in records of bureau, and so which have one, if there are at \
+             least 50 of either",
+        ),
+        ("count", "bank learns how many of its rows have a key in records of bureau, if there are at least 50"),
+    ] {
+        assert_eq!(told(kind)[2], sentence);
+    }
+    assert_eq!(
+        told("difference")[3],
+        "everyone in the job, and the coordinator, learns whether there are at least 50 common rows, and at least 50 \
+         that are not"
+    );
+    let flag = JOB.replace("columns = [\"segment\"]", "columns = [\"matched\"]");
+    Spec::from_toml(&flag).unwrap();
+    let flag = flag.replace("result = \"rows\"", "result = \"left\"").replace("\"count\"]", "\"left\"]");
+    assert_eq!(
+        Spec::from_toml(&flag).unwrap_err().to_string(),
+        "parties[0]: column matched is named like a column that result = \"left\" adds; \
+         rename it in the data set, or leave it out"
     );
 }
 

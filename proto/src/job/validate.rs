@@ -167,6 +167,14 @@ impl Spec {
                 ),
             };
             granted("key", &party.key, &grant.key)?;
+            let flag = |name: &&String| self.flags().contains(&name.as_str());
+            if let Some(taken) = party.key.iter().chain(&party.columns).find(flag) {
+                return fail(
+                    format!("parties[{index}]"),
+                    format!("column {taken} is named like a column that result = \"{}\" adds", self.result.name()),
+                    "rename it in the data set, or leave it out",
+                );
+            }
             granted("columns", &party.columns, &grant.columns)
         })
     }
@@ -189,7 +197,11 @@ impl Scenario {
             return fail("scenario.operations", "none given", "write operations = [\"intersect\"]");
         }
         if self.results.is_empty() {
-            return fail("scenario.results", "none given", "write results = [\"rows\"], [\"count\"] or both");
+            return fail(
+                "scenario.results",
+                "none given",
+                "write those it may open, as in results = [\"rows\", \"count\"]",
+            );
         }
         distinct("scenario.recipients", self.recipients.iter())?;
         if self.runs == 0 {

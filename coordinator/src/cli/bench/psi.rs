@@ -167,7 +167,7 @@ async fn processes(
             let number = found.first().and_then(|count| count.parse().ok()).unwrap_or(0);
             (number, found.len() == 1 && number == expected.len() as u64)
         }
-        ResultKind::Rows => {
+        ResultKind::Rows | ResultKind::Left | ResultKind::Difference => {
             let found = oracle::keys(&result, "id")?;
             (found.len() as u64, found == expected)
         }

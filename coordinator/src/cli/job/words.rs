@@ -171,6 +171,8 @@ fn computes(spec: &Spec) -> &'static str {
     match (spec.result, spec.recipients.len()) {
         (ResultKind::Rows, 1) => "which keys both data sets have; the recipient gets its own rows of them",
         (ResultKind::Rows, _) => "which keys both data sets have; each recipient gets its own rows of them",
+        (ResultKind::Left, _) => "which keys both data sets have; a recipient gets all its own rows, flagged by it",
+        (ResultKind::Difference, _) => "which keys both data sets have; a recipient gets its own rows without one",
         (ResultKind::Count, _) => "how many keys both data sets have; the recipient gets one number",
     }
 }
@@ -183,8 +185,9 @@ fn keys(spec: &Spec) -> String {
     let twice = match spec.duplicates {
         Duplicates::Error => "a key in two rows stops the job",
         Duplicates::First => "of two rows with one key the first counts",
+        Duplicates::All => "all rows of a key are found together",
     };
-    format!("{rule}; {twice}")
+    format!("{rule}; {twice}; a row without a key matches nothing")
 }
 
 fn brings(party: &PartySpec) -> String {
@@ -216,7 +219,9 @@ fn scenario(out: &mut String, scenario: &Scenario) {
 
 fn opens(kind: ResultKind) -> &'static str {
     match kind {
-        ResultKind::Rows => "a recipient's own rows",
+        ResultKind::Rows => "a recipient's own common rows",
+        ResultKind::Left => "all of a recipient's own rows, flagged",
+        ResultKind::Difference => "a recipient's own rows that are not common",
         ResultKind::Count => "one count",
     }
 }
@@ -283,6 +288,6 @@ mod tests {
             "{hidden}"
         );
         let learns = as_json(&spec, &plan).unwrap()["learns"].as_array().unwrap().len();
-        assert_eq!(learns, 5, "two bands, two intersections, and whether there are enough");
+        assert_eq!(learns, 6, "two bands, two intersections, whether there are enough, and whether a key repeats");
     }
 }

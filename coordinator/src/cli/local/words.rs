@@ -77,9 +77,9 @@ pub(crate) fn as_json(done: &Done) -> Value {
 
 fn got(output: &Output) -> String {
     match (output.file(), output.manifest.matches) {
-        (Some(file), Some(matches)) => format!("{} common rows in {}", grouped(matches), file.display()),
+        (Some(file), Some(matches)) => format!("{} common keys; its result is {}", grouped(matches), file.display()),
         (Some(file), None) => format!("its result in {}", file.display()),
-        (None, Some(matches)) => format!("learned that {} rows are common", grouped(matches)),
+        (None, Some(matches)) => format!("learned that {} keys are common", grouped(matches)),
         (None, None) => "received nothing, as agreed".to_owned(),
     }
 }
