@@ -44,6 +44,10 @@ pub struct Grant {
     pub dataset: Name,
     /// Columns that may be keys.
     pub key: Vec<String>,
+    /// Keys that a job may look for after the first, each whole: columns that are let in as parts of one are not let in
+    /// by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub else_key: Vec<Vec<String>>,
     /// Columns that a row filter may read.
     #[serde(default)]
     pub filter: Vec<String>,

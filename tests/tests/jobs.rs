@@ -261,6 +261,49 @@ fn with_repeated_keys_both_sides_count_the_same() {
     }
 }
 
+/// Clients by id, else by phone and name: the last two of five have no id in common, one of them has its phone and name in
+/// common, and the first one's are in common too, but its id found it before.
+fn cascade() -> Try {
+    let keys = "key = [\"id\"]\nelse_key = [[\"phone\", \"name\"]]";
+    let bank = "id,phone,name,limit\nA,1,Li,10\nB,2,Wu,20\nC,3,Xu,30\n,4,He,40\nE,5,,50\n";
+    let bureau = "id,phone,name\nB,9,Wu\nA,8,Li\nX,1,Li\n,4,He\nY,5,\nZ,3,Xi\n";
+    Try::new()
+        .job("minimum_result = 5", "minimum_result = 2")
+        .job("key = [\"id\"]", keys)
+        .data("bank/clients.csv", bank)
+        .data("bureau/people.csv", bureau)
+}
+
+#[test]
+fn rows_that_one_key_does_not_find_are_looked_for_by_the_next() {
+    let end = cascade().run(&["--relay"]).released();
+    let lines = end.lines("bank", "result.csv");
+    assert_eq!(lines, ["id,phone,name,limit,matched_by", "A,1,Li,10,1", "B,2,Wu,20,1", ",4,He,40,2"]);
+    assert_eq!((end.matches("bank"), end.matches("bureau")), (Some(3), None));
+}
+
+#[test]
+fn a_left_join_by_several_keys_says_which_found_a_row_to_both() {
+    let both = cascade()
+        .job("recipients = [\"bank\"]\n", "recipients = [\"bank\", \"bureau\"]\n")
+        .job("result = \"rows\"", "result = \"left\"");
+    let end = both.run(&[]).released();
+    assert_eq!(
+        end.lines("bank", "result.csv"),
+        [
+            "id,phone,name,limit,matched,matched_by",
+            "A,1,Li,10,true,1",
+            "B,2,Wu,20,true,1",
+            "C,3,Xu,30,false,",
+            ",4,He,40,true,2",
+            "E,5,,50,false,"
+        ]
+    );
+    let bureau = end.lines("bureau", "result.csv");
+    assert_eq!(bureau[1..5], ["B,9,Wu,true,1", "A,8,Li,true,1", "X,1,Li,false,", ",4,He,true,2"]);
+    assert_eq!((end.matches("bank"), end.matches("bureau")), (Some(3), Some(3)), "the same number at both");
+}
+
 #[test]
 fn below_the_minimum_nothing_is_opened_and_nothing_left() {
     let few = Try::new().job("minimum_result = 5", "minimum_result = 22");

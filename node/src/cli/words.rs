@@ -2,6 +2,7 @@
 
 use banyan_proto::canonical::Canonical;
 use banyan_proto::grant::{Grant, Scenario};
+use banyan_proto::job::validate::{all_together, together};
 use banyan_proto::job::{Band, Duplicates, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, When};
 use banyan_protocols::catalogue::Catalogue;
 use banyan_protocols::party::PartyId;
@@ -20,7 +21,7 @@ pub(crate) fn job(spec: &Spec, me: &PartyId, catalogue: &Catalogue, now: When) -
     line(&mut out, "job", &format!("{}  {}", spec.name, spec.digest()));
     line(&mut out, "purpose", &plain(&spec.scenario.purpose));
     line(&mut out, "computes", computes(spec));
-    for stage in &plan.stages {
+    if let Some(stage) = plan.stages.first() {
         line(&mut out, "protocol", &format!("{}: {}", stage.protocol, plan.reason));
     }
     line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
@@ -111,18 +112,25 @@ fn brings(party: &PartySpec) -> String {
         "{}: data set {}, matched by {}, {filter}, at most {} rows; beside the key in its own result: {}",
         party.name,
         party.dataset,
-        list(&party.key, "nothing"),
+        by_keys(party),
         grouped(Band::covering(party.rows_at_most).rows()),
         list(&party.columns, "nothing"),
     )
 }
 
+/// The keys that rows are looked for by.
+fn by_keys(party: &PartySpec) -> String {
+    let keys: Vec<String> = party.keys().map(|key| plain(&together(key))).collect();
+    keys.join(", else by ")
+}
+
 fn lets_in(grant: &Grant) -> String {
     format!(
-        "{}: data set {}; as key: {}; in filters: {}; beside the key in its own result: {}",
+        "{}: data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}",
         grant.party,
         grant.dataset,
         list(&grant.key, "nothing"),
+        plain(&all_together(&grant.else_key)),
         list(&grant.filter, "nothing"),
         list(&grant.columns, "nothing"),
     )

@@ -180,6 +180,36 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_one_key_found_leaves_the_later_ones() {
+        // by id a and b are found; by phone 2 is sought through the rows that are left, and 1 no more
+        let (ids, id_items) = pinned(&[Some("a"), Some("b"), None, Some("c"), None], false);
+        let (phones, phone_items) = pinned(&[Some("1"), Some("2"), Some("2"), None, Some("3")], true);
+        let mut found = Found::default();
+        let (_, places) = found.sought(&ids, id_items);
+        found.note(&ids, places.as_deref(), &Rows::new(vec![0, 1]));
+        let (left, places) = found.sought(&phones, phone_items);
+        assert_eq!(texts(&left), ["2", "3"]);
+        found.note(&phones, places.as_deref(), &Rows::new(vec![0]));
+        let keys = [ids, phones];
+        assert_eq!(found.matches(), 3);
+        assert_eq!(picked(&found, &keys, ResultKind::Rows), [(0, 1), (1, 1), (2, 2)]);
+        assert_eq!(picked(&found, &keys, ResultKind::Left), [(0, 1), (1, 1), (2, 2), (3, 0), (4, 0)]);
+        assert_eq!(picked(&found, &keys, ResultKind::Difference), [(3, 0), (4, 0)]);
+        assert_eq!(found.unmatched(&keys), 2);
+    }
+
+    #[test]
+    fn a_row_without_any_key_is_in_a_left_join_once() {
+        let (ids, items) = pinned(&[None, Some("a"), None], false);
+        let (phones, _) = pinned(&[Some("1"), None, None], false);
+        let mut found = Found::default();
+        let (_, places) = found.sought(&ids, items);
+        found.note(&ids, places.as_deref(), &Rows::new(vec![]));
+        let keys = [ids, phones];
+        assert_eq!(picked(&found, &keys, ResultKind::Left), [(0, 0), (1, 0), (2, 0)]);
+    }
+
+    #[test]
     fn a_difference_of_one_key_in_many_rows_counts_once() {
         let (pinned, items) = pinned(&[Some("a"), Some("a"), Some("a"), Some("b")], true);
         let mut found = Found::default();

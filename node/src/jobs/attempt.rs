@@ -80,28 +80,30 @@ impl Prepared {
         }
         let group_ops = stages.iter().filter_map(|stage| stage.task(&desk.me)).map(|task| task.group_ops).sum();
         let mut so_far = Progress { done: 0, total: group_ops, bytes: 0 };
-        let (mut learned, mut last) = (Learned::Nothing, None);
-        for (number, (stage, items)) in (0..).zip(stages.iter().zip(items)) {
+        // all at once: a peer may be at the next stage while this one still computes, and is then awaited, no stranger
+        let sessions = (0..).zip(&stages).map(|(number, stage)| session(desk, &basis, stage, number));
+        let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
+        let mut learned = Learned::Nothing;
+        for (number, (stage, items)) in stages.iter().zip(items).enumerate() {
             let task = stage.task(&desk.me).ok_or_else(|| bug("the plan has no task for this node"))?;
             let parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
             let protocol = desk.protocol(stage)?;
-            let session = session(desk, &basis, stage, number)?;
+            let session = &sessions[number];
             let meter = session.meter();
-            started(&session, so_far);
+            started(session, so_far);
             let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
             desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
-            let pinned = &basis.pinned[number as usize];
+            let pinned = &basis.pinned[number];
             let (items, places) = learned.sought(pinned, items);
-            let output = protocol.run(&session, task.role(), parameters, Input::Items(items)).await?;
+            let output = protocol.run(session, task.role(), parameters, Input::Items(items)).await?;
             learned = learned.then(output, pinned, places.as_deref());
             basis.metrics.rounds += task.rounds;
             basis.metrics.bytes_out += meter.bytes_out();
             basis.metrics.bytes_in += meter.bytes_in();
             so_far = Progress { done: so_far.done + meter.group_ops(), bytes: basis.metrics.bytes_out, ..so_far };
-            last = Some(session);
         }
         basis.metrics.run_ms = ms(began);
-        let session = last.ok_or_else(|| bug("the plan has no stage"))?;
+        let session = sessions.into_iter().next_back().ok_or_else(|| bug("the plan has no stage"))?;
         Ok(HeldOutput { basis, session, learned })
     }
 }

@@ -132,10 +132,12 @@ impl Desk {
             normalise: spec.normalise,
             rows_at_most,
         };
-        let memory_mb = spec.limits.memory_mb.min(self.config.memory_mb);
+        // the keys of all kinds are held at once
+        let kinds = mine.keys().count().max(1) as u32;
+        let memory_mb = spec.limits.memory_mb.min(self.config.memory_mb) / kinds;
         let limits = Limits { memory_mb, ..spec.limits };
         let mut snapshots = Vec::new();
-        for key in [&mine.key] {
+        for key in mine.keys() {
             selection.key.clone_from(key);
             snapshots.push(Snapshot::take(&self.engine, set, &selection, &limits, salt).await?);
         }

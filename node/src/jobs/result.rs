@@ -149,13 +149,14 @@ fn flags(spec: &Spec) -> Vec<Flag> {
 /// The key columns, where their level lets them into an output, and the columns the spec asks for.
 fn columns(desk: &Desk, basis: &Basis) -> Result<Vec<String>, Failure> {
     let mine = desk.mine(&basis.spec)?;
-    let mut columns = Vec::new();
-    for name in &mine.key {
-        if basis.set.column(name)?.level < LEVEL_HIDDEN {
+    let mut columns: Vec<String> = Vec::new();
+    let visible = |name: &String| Ok::<bool, DataError>(basis.set.column(name)?.level < LEVEL_HIDDEN);
+    for (name, is_key) in mine.keys().flatten().map(|name| (name, true)).chain(mine.columns.iter().map(|n| (n, false)))
+    {
+        if !columns.contains(name) && (!is_key || visible(name)?) {
             columns.push(name.clone());
         }
     }
-    columns.extend(mine.columns.iter().filter(|name| !mine.key.contains(name)).cloned());
     if columns.is_empty() {
         let why =
             format!("every key column of {} has level 3 or more: grant a column, or ask for a count", mine.dataset);

@@ -1,7 +1,10 @@
 //! The bounds that need nobody's signature: this node's data, the time, and the scenario's own words.
 
+use std::collections::BTreeSet;
+
 use banyan_proto::decision::RuleId;
 use banyan_proto::job::PartySpec;
+use banyan_proto::job::validate::{all_together, together};
 use jiff::Timestamp;
 
 use super::{Ask, ColumnFacts, LEVEL_HIDDEN, Rules, rule};
@@ -29,7 +32,8 @@ pub(super) fn dataset(ask: &Ask<'_>, rules: &Rules, mine: &PartySpec) -> Vec<Rul
     let used = [(&mine.columns[..], "in a result"), (ask.filter_columns, "read by a row filter")];
     let visible =
         used.iter().flat_map(|(names, used)| names.iter().filter_map(find).map(move |column| (column, *used)));
-    let all = mine.key.iter().chain(&mine.columns).chain(ask.filter_columns);
+    let keys: BTreeSet<&String> = mine.keys().flatten().collect();
+    let all = keys.into_iter().chain(&mine.columns).chain(ask.filter_columns);
     let mut because: Vec<RuleId> = all.filter(|name| find(name).is_none()).map(missing).collect();
     because
         .extend(visible.filter(|(column, _)| column.level >= LEVEL_HIDDEN).map(|(column, used)| hidden(column, used)));
@@ -101,7 +105,12 @@ fn grant(ask: &Ask<'_>, mine: &PartySpec) -> Vec<RuleId> {
             RuleId::new(rule::OUTSIDE_GRANT, reason)
         })
     });
-    outside.collect()
+    let later = mine.else_key.iter().filter(|key| !grant.else_key.contains(key)).map(|key| {
+        let (key, granted) = (together(key), all_together(&grant.else_key));
+        let reason = format!("the scenario does not grant {key} as a key after the first; granted: {granted}");
+        RuleId::new(rule::OUTSIDE_GRANT, reason)
+    });
+    outside.chain(later).collect()
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

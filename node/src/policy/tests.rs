@@ -306,6 +306,46 @@ fn each_kind_of_result_needs_its_own_leave() {
 }
 
 #[test]
+fn each_key_after_the_first_needs_its_own_leave() {
+    let columns = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let job = |keys: &[&[&str]], granted: &[&[&str]]| {
+        let mut case = Case::new();
+        for name in ["phone", "name"] {
+            case.rules.datasets[0].columns.push(ColumnFacts { name: name.into(), level: 4 });
+        }
+        case.spec.parties[0].else_key = keys.iter().map(|key| columns(key)).collect();
+        case.spec.scenario.grants[0].else_key = granted.iter().map(|key| columns(key)).collect();
+        case
+    };
+    let both: &[&str] = &["phone", "name"];
+    for (keys, granted, why) in [
+        (&[both][..], &[][..], "the scenario does not grant phone and name as a key after the first; granted: none"),
+        (
+            &[&["name"][..]],
+            &[both],
+            "the scenario does not grant name as a key after the first; granted: phone and name",
+        ),
+        (
+            &[both, &["phone"]],
+            &[both, &["name"]],
+            "the scenario does not grant phone as a key after the first; granted: phone and name; name",
+        ),
+        (&[&["id"]], &[both], "the scenario does not grant id as a key after the first; granted: phone and name"),
+    ] {
+        assert_eq!(job(keys, granted).denied(), (rule::OUTSIDE_GRANT.to_owned(), why.to_owned()));
+    }
+    let denied = |case: Case| match case.decide() {
+        Decision::Deny { because } => because.iter().map(|because| because.name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let granted = denied(job(&[both], &[both]));
+    assert!(!granted.contains(&rule::OUTSIDE_GRANT.to_owned()), "hidden columns may be keys: {granted:?}");
+    let mut missing = job(&[both], &[both]);
+    missing.rules.datasets[0].columns.pop();
+    assert_eq!(missing.denied().1, "data set customers has no column name; it has: id, AGE, segment, income, phone");
+}
+
+#[test]
 fn the_first_and_the_last_moment_are_valid() {
     for moment in ["2026-11-01T00:00:00Z", "2027-11-01T00:00:00Z"] {
         assert!(Case::spoilt(|case| case.now = at(moment).0).allows(), "{moment}");

@@ -22,7 +22,7 @@ fn an_approval_is_read_first_signed_by_an_approver_and_logged() {
         "  - bank learns which of its own rows have a key in residents of tax, if there are at least 10\n",
         "  valid        2026-01-01T00:00:00Z to 2029-01-01T00:00:00Z (valid now)\n",
         "  runs         at most 3\n",
-        "  you let in   tax: data set residents; as key: id; in filters: age; beside the key in its own result: nothing\n",
+        "  you let in   tax: data set residents; as key: id; after it: none; in filters: age; beside the key in its own result: nothing\n",
     ] {
         assert!(read.contains(line), "{line} not in\n{read}");
     }

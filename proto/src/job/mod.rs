@@ -4,6 +4,7 @@
 mod band;
 mod buckets;
 mod choose;
+mod discloses;
 mod expect;
 mod plan;
 mod spec;

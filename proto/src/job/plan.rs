@@ -1,12 +1,12 @@
 //! What follows from a spec: the same at every node, compared by digest before anything runs.
 
-use banyan_protocols::catalogue::{Catalogue, Cost, Disclosure, Form, Learns, Parameters, Sizes};
+use banyan_protocols::catalogue::{Catalogue, Cost, Form, Parameters, Sizes};
 use banyan_protocols::party::{PartyId, Role, Roster};
 use serde::{Deserialize, Serialize};
 
 use super::buckets::{self, Cut};
 use super::choose::choose;
-use super::{Band, Duplicates, ResultKind, Spec, SpecError};
+use super::{Band, ResultKind, Spec, SpecError};
 use crate::canonical::{Canonical, Digest};
 use crate::names::Name;
 
@@ -18,7 +18,8 @@ pub struct Plan {
     pub spec: Digest,
     /// Why it is this protocol: for people, the same at every node.
     pub reason: String,
-    /// One protocol run after another.
+    /// One protocol run after another: one for each key of the job. A row that a key found is not looked for by the next;
+    /// who does not learn what was found brings all its rows to each.
     pub stages: Vec<Stage>,
 }
 
@@ -107,65 +108,8 @@ impl Plan {
         let protocol = choice.protocol.descriptor().name.parse();
         let protocol = protocol.map_err(|why: &str| SpecError::new("protocol", "unnamed in this build", why))?;
         let stage = Stage { protocol, form: whole.form.name().into(), buckets: cut.buckets, tasks };
-        Ok(Self { spec: spec.digest(), reason: choice.reason, stages: vec![stage] })
-    }
-
-    /// What everyone learns, in plain words, one sentence each.
-    ///
-    /// # Errors
-    /// As [`Plan::derive`].
-    pub fn disclosures(spec: &Spec, catalogue: &Catalogue) -> Result<Vec<String>, SpecError> {
-        let roster = roster(spec);
-        let name = |role| roster.holder(role).map_or("?", PartyId::as_str);
-        let of = |role| {
-            let party = roster.holder(role).and_then(|party| spec.party(party));
-            party.map_or_else(String::new, |party| format!("{} of {}", party.dataset, party.name))
-        };
-        let sentence = |d: &Disclosure| match d.learns {
-            Learns::SizeBand => {
-                format!("{} learns that {} has at most {} rows", name(d.to), of(d.about), sizes(spec).of(d.about))
-            }
-            Learns::Intersection => {
-                let (who, there, least) = (name(d.to), of(d.about), spec.minimum_result);
-                match spec.result {
-                    ResultKind::Left => format!(
-                        "{who} learns of each of its own rows whether it has a key in {there}, if at least {least} have"
-                    ),
-                    ResultKind::Difference => format!(
-                        "{who} learns which of its own rows have no key in {there}, and so which have one, if there \
-                         are at least {least} of either"
-                    ),
-                    ResultKind::Rows | ResultKind::Count => format!(
-                        "{who} learns which of its own rows have a key in {there}, if there are at least {least}"
-                    ),
-                }
-            }
-            Learns::IntersectionSize => format!(
-                "{} learns how many of its rows have a key in {}, if there are at least {}",
-                name(d.to),
-                of(d.about),
-                spec.minimum_result
-            ),
-        };
-        let parameters = Parameters { sizes: sizes(spec), form: form(spec) };
-        let protocol = choose(spec, catalogue, &parameters)?.protocol;
-        let mut sentences: Vec<String> = protocol.disclosures(parameters.form).iter().map(sentence).collect();
-        // a job that opens nothing ends otherwise than one that opens something, and everyone sees how it ends
-        let rest = match spec.result {
-            ResultKind::Difference => format!(", and at least {} that are not", spec.minimum_result),
-            _ => String::new(),
-        };
-        sentences.push(format!(
-            "everyone in the job, and the coordinator, learns whether there are at least {} common rows{rest}",
-            spec.minimum_result
-        ));
-        if spec.duplicates == Duplicates::Error {
-            sentences.push(
-                "everyone in the job, and the coordinator, learns that a party's input does not pass if a key stands in two of its rows: the job then fails"
-                    .into(),
-            );
-        }
-        Ok(sentences)
+        let keys = spec.parties.iter().map(|party| party.keys().count()).max().unwrap_or(0);
+        Ok(Self { spec: spec.digest(), reason: choice.reason, stages: vec![stage; keys] })
     }
 }
 
@@ -194,7 +138,7 @@ impl Stage {
     }
 }
 
-fn form(spec: &Spec) -> Form {
+pub(super) fn form(spec: &Spec) -> Form {
     match (spec.result, spec.recipients.len()) {
         (ResultKind::Count, _) => Form::Cardinality,
         (ResultKind::Rows | ResultKind::Left | ResultKind::Difference, 1) => Form::RowsToReceiver,
@@ -203,13 +147,13 @@ fn form(spec: &Spec) -> Form {
 }
 
 /// The first recipient is the receiver.
-fn roster(spec: &Spec) -> Roster {
+pub(super) fn roster(spec: &Spec) -> Roster {
     let receiver = &spec.recipients[0];
     let sender = spec.parties.iter().map(|party| &party.name).find(|name| *name != receiver);
     Roster::pair(receiver.clone(), sender.unwrap_or(receiver).clone())
 }
 
-fn sizes(spec: &Spec) -> Sizes {
+pub(super) fn sizes(spec: &Spec) -> Sizes {
     let roster = roster(spec);
     let band = |role| {
         let rows = roster.holder(role).and_then(|party| spec.party(party)).map_or(0, |party| party.rows_at_most);

@@ -65,6 +65,9 @@ pub struct PartySpec {
     pub dataset: Name,
     /// The key columns, in an order that both parties share.
     pub key: Vec<String>,
+    /// Keys for rows that no earlier one found, one after the other: as many at both parties, of as many columns each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub else_key: Vec<Vec<String>>,
     /// A row filter: a SQL expression over columns that the grant lists.
     #[serde(default)]
     pub filter: Option<String>,
@@ -103,6 +106,13 @@ impl Operation {
         match self {
             Self::Intersect => "intersect",
         }
+    }
+}
+
+impl PartySpec {
+    /// Its keys in the order in which rows are looked for by them.
+    pub fn keys(&self) -> impl Iterator<Item = &Vec<String>> {
+        std::iter::once(&self.key).chain(&self.else_key)
     }
 }
 
@@ -324,11 +334,18 @@ impl Spec {
         Ok(spec)
     }
 
+    /// Whether rows are looked for by several keys, one after the other.
+    pub fn is_cascade(&self) -> bool {
+        self.parties.iter().any(|party| !party.else_key.is_empty())
+    }
+
     /// The columns that the result has beside those of the recipient's data set.
     pub fn flags(&self) -> Vec<&'static str> {
+        let by = self.is_cascade().then_some(Self::MATCHED_BY);
         match self.result {
-            ResultKind::Left => vec![Self::MATCHED],
-            ResultKind::Rows | ResultKind::Difference | ResultKind::Count => Vec::new(),
+            ResultKind::Rows => Vec::from_iter(by),
+            ResultKind::Left => [Self::MATCHED].into_iter().chain(by).collect(),
+            ResultKind::Difference | ResultKind::Count => Vec::new(),
         }
     }
 

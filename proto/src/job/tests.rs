@@ -264,6 +264,76 @@ fn a_count_goes_to_one_party() {
     assert_eq!(error.field, "recipients");
 }
 
+/// The job with phone and name after the id, at both parties and in both grants.
+fn cascade() -> String {
+    let with = JOB.replace("key = [\"id\"]\n", "key = [\"id\"]\nelse_key = [[\"phone\", \"name\"]]\n");
+    assert_eq!(with.matches("else_key").count(), 4);
+    with
+}
+
+#[test]
+fn a_cascade_has_a_stage_for_each_key_and_says_what_each_tells() {
+    let spec = Spec::from_toml(&cascade()).unwrap();
+    assert_eq!(Spec::from_canonical(&spec.to_bytes()), Ok(spec.clone()));
+    let plan = Plan::derive(&spec, &banyan_protocols::CATALOGUE).unwrap();
+    assert_eq!(plan.stages.len(), 2);
+    assert_eq!(plan.stages[0], plan.stages[1], "the sets are as large for each key");
+    assert_eq!(spec.flags(), ["matched_by"]);
+    let told = Plan::disclosures(&spec, &banyan_protocols::CATALOGUE).unwrap();
+    assert_eq!(
+        told[2..5],
+        [
+            "bank learns which of its own rows have their id in records of bureau, if all keys find 50",
+            "bank learns which of its own rows that no earlier key found have their phone and name in records of bureau, \
+             if all keys find 50",
+            "bank is told by which key each row was found",
+        ]
+    );
+}
+
+#[test]
+fn a_cascade_is_the_same_at_both_and_within_the_grants() {
+    let two = "else_key = [[\"phone\", \"name\"]]\n";
+    for (nth, to, expected) in [
+        (1, "", "parties[1].else_key: 0 keys against 1; give both parties the same number of keys, in the same order"),
+        (
+            1,
+            "else_key = [[\"phone\"]]\n",
+            "parties[1].else_key[0]: 1 key columns against 2; give both parties the same number of key columns",
+        ),
+        (
+            0,
+            "else_key = [[\"name\", \"phone\"]]\n",
+            "parties[0].else_key[0]: the scenario does not grant name and phone as a key after the first; \
+             use one of: phone and name",
+        ),
+        (
+            3,
+            "",
+            "parties[1].else_key[0]: the scenario does not grant phone and name as a key after the first; use one of: none",
+        ),
+        (0, "else_key = [[\"phone\", \"phone\"]]\n", "parties[0].else_key[0]: entry 1 stands twice; name each once"),
+        (2, "else_key = [[]]\n", "scenario.grants[0].else_key[0]: no column given; name at least one column"),
+    ] {
+        let cascade = cascade();
+        let at = cascade.match_indices(two).nth(nth).unwrap().0;
+        let job = format!("{}{to}{}", &cascade[..at], &cascade[at + two.len()..]);
+        let error = Spec::from_toml(&job).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}\nexpected\n{expected}");
+    }
+    let again = cascade().replace("[[\"phone\", \"name\"]]", "[[\"id\"]]");
+    assert_eq!(
+        Spec::from_toml(&again).unwrap_err().to_string(),
+        "parties[0].else_key: entry 1 stands twice; name each once"
+    );
+    let count = cascade().replacen("result = \"rows\"", "result = \"count\"", 1);
+    let error = Spec::from_toml(&count).unwrap_err().to_string();
+    assert!(error.starts_with("parties[0].else_key: a count takes one key: of a number nobody knows"), "{error}");
+    let more = cascade().replace("[[\"phone\", \"name\"]]", "[[\"a\"], [\"b\"], [\"c\"], [\"d\"], [\"e\"]]");
+    let error = Spec::from_toml(&more).unwrap_err().to_string();
+    assert_eq!(error, "parties[0].else_key: 5 keys; name at most 4");
+}
+
 #[test]
 fn everyone_is_told_what_the_end_of_the_job_tells() {
     let spec = Spec::from_toml(JOB).unwrap();
@@ -343,6 +413,7 @@ fn the_example_is_a_job_and_shows_every_field_there_is() {
         ("suite", "write suite = \"intl\""),
         ("network.bandwidth_mbps", "write bandwidth_mbps = 1000"),
         ("network.rtt_ms", "write rtt_ms = 1"),
+        ("parties[1].else_key", "write else_key = [[\"phone\", \"name\"]]"),
     ] {
         assert_eq!(wrong::write(path), shown, "{path}");
     }

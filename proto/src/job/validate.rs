@@ -13,6 +13,8 @@ use crate::grant::{Grant, Scenario};
 pub const ROWS_MAX: u64 = banyan_protocols::psi::ecdh::BAND_MAX;
 /// Columns in one list of a spec.
 pub const COLUMNS_MAX: usize = 64;
+/// Keys after the first: each is a protocol run of its own over all rows.
+pub const ELSE_KEYS_MAX: usize = 4;
 /// Bytes of a column name, a filter or a purpose.
 pub const TEXT_MAX: usize = 4096;
 /// The longest deadline: a week.
@@ -63,10 +65,37 @@ impl Spec {
                 "give both parties the same number of key columns, in the same order of meaning",
             );
         }
+        self.validate_else_keys()?;
         self.parties
             .iter()
             .enumerate()
             .try_for_each(|(index, party)| validate_party(&format!("parties[{index}]"), party))
+    }
+
+    fn validate_else_keys(&self) -> Result<(), SpecError> {
+        let (first, second) = (&self.parties[0].else_key, &self.parties[1].else_key);
+        if first.len() != second.len() {
+            return fail(
+                "parties[1].else_key",
+                format!("{} keys against {}", second.len(), first.len()),
+                "give both parties the same number of keys, in the same order of meaning",
+            );
+        }
+        if let Some(at) = first.iter().zip(second).position(|(first, second)| first.len() != second.len()) {
+            return fail(
+                format!("parties[1].else_key[{at}]"),
+                format!("{} key columns against {}", second[at].len(), first[at].len()),
+                "give both parties the same number of key columns, in the same order of meaning",
+            );
+        }
+        if self.is_cascade() && self.result == ResultKind::Count {
+            return fail(
+                "parties[0].else_key",
+                "a count takes one key: of a number nobody knows which rows a later key need not look for",
+                "leave else_key out, or ask for result = \"rows\", whose number its recipient knows",
+            );
+        }
+        Ok(())
     }
 
     fn validate_recipients(&self) -> Result<(), SpecError> {
@@ -167,8 +196,15 @@ impl Spec {
                 ),
             };
             granted("key", &party.key, &grant.key)?;
+            if let Some(at) = party.else_key.iter().position(|key| !grant.else_key.contains(key)) {
+                return fail(
+                    format!("parties[{index}].else_key[{at}]"),
+                    format!("the scenario does not grant {} as a key after the first", together(&party.else_key[at])),
+                    format!("use one of: {}", all_together(&grant.else_key)),
+                );
+            }
             let flag = |name: &&String| self.flags().contains(&name.as_str());
-            if let Some(taken) = party.key.iter().chain(&party.columns).find(flag) {
+            if let Some(taken) = party.keys().flatten().chain(&party.columns).find(flag) {
                 return fail(
                     format!("parties[{index}]"),
                     format!("column {taken} is named like a column that result = \"{}\" adds", self.result.name()),
@@ -218,6 +254,7 @@ impl Scenario {
         self.grants.iter().enumerate().try_for_each(|(index, grant)| {
             let field = format!("scenario.grants[{index}]");
             columns(&format!("{field}.key"), &grant.key, true)?;
+            else_keys(&format!("{field}.else_key"), &grant.else_key)?;
             columns(&format!("{field}.filter"), &grant.filter, false)?;
             columns(&format!("{field}.columns"), &grant.columns, false)
         })
@@ -226,6 +263,8 @@ impl Scenario {
 
 fn validate_party(field: &str, party: &PartySpec) -> Result<(), SpecError> {
     columns(&format!("{field}.key"), &party.key, true)?;
+    else_keys(&format!("{field}.else_key"), &party.else_key)?;
+    distinct(&format!("{field}.else_key"), party.keys())?;
     columns(&format!("{field}.columns"), &party.columns, false)?;
     if let Some(filter) = &party.filter {
         text(&format!("{field}.filter"), filter, "give a SQL expression such as \"AGE >= 18\", or leave it out")?;
@@ -238,6 +277,24 @@ fn validate_party(field: &str, party: &PartySpec) -> Result<(), SpecError> {
         );
     }
     Ok(())
+}
+
+fn else_keys(field: &str, keys: &[Vec<String>]) -> Result<(), SpecError> {
+    if keys.len() > ELSE_KEYS_MAX {
+        return fail(field, format!("{} keys", keys.len()), format!("name at most {ELSE_KEYS_MAX}"));
+    }
+    keys.iter().enumerate().try_for_each(|(at, key)| columns(&format!("{field}[{at}]"), key, true))
+}
+
+/// The columns of one key, as people read them.
+pub fn together(key: &[String]) -> String {
+    key.join(" and ")
+}
+
+/// Several keys, as people read them.
+pub fn all_together(keys: &[Vec<String>]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| together(key)).collect();
+    if keys.is_empty() { "none".into() } else { keys.join("; ") }
 }
 
 fn columns(field: &str, columns: &[String], needed: bool) -> Result<(), SpecError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use banyan_proto::canonical::Canonical;
 use banyan_proto::grant::{Grant, Scenario};
+use banyan_proto::job::validate::{all_together, together};
 use banyan_proto::job::{Duplicates, Expected, Line, Normalise, PartySpec, Plan, ResultKind, Spec, SpecError, Task};
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::catalogue::Learns;
@@ -101,7 +102,8 @@ pub(crate) fn as_json(spec: &Spec, plan: &Plan) -> Result<Value, SpecError> {
 /// [`SpecError`] where the plan names a protocol that this build does not have.
 pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError> {
     let mut sentences = Vec::new();
-    for stage in &plan.stages {
+    // the stages of a cascade differ in their key only
+    for stage in plan.stages.iter().take(1) {
         let (Some(protocol), Some(roster)) = (CATALOGUE.find(stage.protocol.as_str()), stage.roster()) else {
             continue;
         };
@@ -146,8 +148,12 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
             grouped(task.group_ops),
         ]
     };
-    rows.extend(plan.stages.iter().flat_map(|stage| &stage.tasks).map(row));
-    table(&rows)
+    rows.extend(plan.stages.iter().take(1).flat_map(|stage| &stage.tasks).map(row));
+    let every = match plan.stages.len() {
+        0 | 1 => String::new(),
+        keys => format!("the same for each of {keys} keys, one after the other\n"),
+    };
+    table(&rows) + &every
 }
 
 fn in_words(expected: Expected) -> String {
@@ -199,7 +205,7 @@ fn brings(party: &PartySpec) -> String {
     format!(
         "brings data set {}{filter}, matched by {}, at most {} rows{beside}",
         party.dataset,
-        list(&party.key, "nothing"),
+        by_keys(party),
         grouped(party.rows_at_most)
     )
 }
@@ -226,11 +232,18 @@ fn opens(kind: ResultKind) -> &'static str {
     }
 }
 
+/// The keys that rows are looked for by.
+fn by_keys(party: &PartySpec) -> String {
+    let keys: Vec<String> = party.keys().map(|key| plain(&together(key))).collect();
+    keys.join(", else by ")
+}
+
 fn lets_in(grant: &Grant) -> String {
     format!(
-        "lets in data set {}; as key: {}; in filters: {}; beside the key in its own result: {}",
+        "lets in data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}",
         grant.dataset,
         list(&grant.key, "nothing"),
+        plain(&all_together(&grant.else_key)),
         list(&grant.filter, "nothing"),
         list(&grant.columns, "nothing")
     )

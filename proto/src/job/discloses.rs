@@ -1,0 +1,107 @@
+//! What everyone learns from a job, in plain words, one sentence each: the same at every node, and what an approver signs.
+
+use banyan_protocols::catalogue::{Catalogue, Disclosure, Learns, Parameters};
+use banyan_protocols::party::{PartyId, Role, Roster};
+
+use super::choose::choose;
+use super::plan::{form, roster, sizes};
+use super::validate::together;
+use super::{Duplicates, Plan, ResultKind, Spec, SpecError};
+
+impl Plan {
+    /// What everyone learns, in plain words, one sentence each.
+    ///
+    /// # Errors
+    /// As [`Plan::derive`].
+    pub fn disclosures(spec: &Spec, catalogue: &Catalogue) -> Result<Vec<String>, SpecError> {
+        let parameters = Parameters { sizes: sizes(spec), form: form(spec) };
+        let disclosed = choose(spec, catalogue, &parameters)?.protocol.disclosures(parameters.form);
+        let told = Told { spec, roster: roster(spec), sizes: parameters.sizes };
+        let mut sentences: Vec<String> = disclosed.iter().flat_map(|disclosure| told.sentences(disclosure)).collect();
+        sentences.push(told.by_its_end());
+        if spec.duplicates == Duplicates::Error {
+            sentences.push(DUPLICATES.into());
+        }
+        Ok(sentences)
+    }
+}
+
+/// What `duplicates = "error"` tells by failing: the others are not told why an input does not pass.
+const DUPLICATES: &str = "everyone in the job, and the coordinator, learns that a party's input does not pass if a key \
+                          stands in two of its rows: the job then fails";
+
+struct Told<'a> {
+    spec: &'a Spec,
+    roster: Roster,
+    sizes: banyan_protocols::catalogue::Sizes,
+}
+
+impl Told<'_> {
+    fn sentences(&self, d: &Disclosure) -> Vec<String> {
+        let (who, there, least) = (self.name(d.to), self.set_of(d.about), self.spec.minimum_result);
+        match d.learns {
+            Learns::SizeBand => {
+                vec![format!("{who} learns that {there} has at most {} rows", self.sizes.of(d.about))]
+            }
+            Learns::IntersectionSize => {
+                vec![format!("{who} learns how many of its rows have a key in {there}, if there are at least {least}")]
+            }
+            Learns::Intersection if self.spec.is_cascade() => self.by_each_key(d),
+            Learns::Intersection => vec![match self.spec.result {
+                ResultKind::Left => format!(
+                    "{who} learns of each of its own rows whether it has a key in {there}, if at least {least} have"
+                ),
+                ResultKind::Difference => format!(
+                    "{who} learns which of its own rows have no key in {there}, and so which have one, if there are at \
+                     least {least} of either"
+                ),
+                ResultKind::Rows | ResultKind::Count => {
+                    format!("{who} learns which of its own rows have a key in {there}, if there are at least {least}")
+                }
+            }],
+        }
+    }
+
+    /// One sentence for each key of a cascade, since each tells something of its own, and one for what comes of them.
+    fn by_each_key(&self, d: &Disclosure) -> Vec<String> {
+        let (who, there, least) = (self.name(d.to), self.set_of(d.about), self.spec.minimum_result);
+        let party = self.roster.holder(d.to).and_then(|party| self.spec.party(party));
+        let keys = party.into_iter().flat_map(|party| party.keys()).enumerate();
+        let mut sentences: Vec<String> = keys
+            .map(|(earlier, key)| {
+                let rows = if earlier == 0 { "" } else { " that no earlier key found" };
+                let key = together(key);
+                format!(
+                    "{who} learns which of its own rows{rows} have their {key} in {there}, if all keys find {least}"
+                )
+            })
+            .collect();
+        sentences.extend(match self.spec.result {
+            ResultKind::Difference => {
+                Some(format!("{who} is given its own rows that no key found, if there are at least {least}"))
+            }
+            ResultKind::Rows | ResultKind::Left => Some(format!("{who} is told by which key each row was found")),
+            ResultKind::Count => None,
+        });
+        sentences
+    }
+
+    /// A job that opens nothing ends otherwise than one that opens something, and everyone sees how it ends.
+    fn by_its_end(&self) -> String {
+        let least = self.spec.minimum_result;
+        let rest = match self.spec.result {
+            ResultKind::Difference => format!(", and at least {least} that are not"),
+            ResultKind::Rows | ResultKind::Left | ResultKind::Count => String::new(),
+        };
+        format!("everyone in the job, and the coordinator, learns whether there are at least {least} common rows{rest}")
+    }
+
+    fn name(&self, role: Role) -> &str {
+        self.roster.holder(role).map_or("?", PartyId::as_str)
+    }
+
+    fn set_of(&self, role: Role) -> String {
+        let party = self.roster.holder(role).and_then(|party| self.spec.party(party));
+        party.map_or_else(String::new, |party| format!("{} of {}", party.dataset, party.name))
+    }
+}
