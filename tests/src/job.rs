@@ -9,6 +9,8 @@ pub struct Job {
     pub rows_at_most: usize,
     /// Seconds for an attempt.
     pub deadline_s: u32,
+    /// Buckets, at least.
+    pub buckets_min: u32,
     /// The scenario's name: jobs of one scenario are approved together.
     pub scenario: String,
     /// The scenario's start.
@@ -26,6 +28,7 @@ impl Job {
             name: name.to_owned(),
             rows_at_most,
             deadline_s: 50,
+            buckets_min: 1,
             scenario: "credit".into(),
             valid_from: "2026-01-01T00:00:00Z".into(),
             valid_until: "2030-12-31T00:00:00Z".into(),
@@ -35,7 +38,7 @@ impl Job {
 
     /// As a developer writes it.
     pub fn to_toml(&self) -> String {
-        let Self { name, rows_at_most, deadline_s, scenario, valid_from, valid_until, runs } = self;
+        let Self { name, rows_at_most, deadline_s, buckets_min, scenario, valid_from, valid_until, runs } = self;
         format!(
             r#"
 version = 1
@@ -49,6 +52,7 @@ minimum_result = 5
 [limits]
 deadline_s = {deadline_s}
 memory_mb = 128
+buckets_min = {buckets_min}
 
 [[parties]]
 name = "bank"

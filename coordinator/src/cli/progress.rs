@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -12,6 +12,8 @@ use super::answer::say;
 
 /// Steps of the bar: more than a terminal is wide.
 const STEPS: u64 = 1000;
+/// How often it is said how far a job is, where lines stay.
+const SAID_EVERY: Duration = Duration::from_secs(2);
 /// How often the sign of life turns.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -19,6 +21,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Progress {
     style: Style,
     last: Mutex<String>,
+    /// When it was last said how far a job is.
+    said: Mutex<Option<Instant>>,
 }
 
 enum Style {
@@ -35,7 +39,7 @@ impl Progress {
             (false, true) => Style::Bar(bar()),
             (false, false) => Style::Lines,
         };
-        Self { style, last: Mutex::new(String::new()) }
+        Self { style, last: Mutex::default(), said: Mutex::default() }
     }
 
     /// Says what happens now. The same words twice in a row are said once.
@@ -56,11 +60,27 @@ impl Progress {
         };
     }
 
-    /// Moves the bar to `fraction` of 1.
-    pub(crate) fn fraction(&self, fraction: f64) {
+    /// Says how far a job is: its slowest party in a few words, and `fraction` of 1 of the whole. On a terminal always,
+    /// elsewhere not more often than anyone reads.
+    pub(crate) fn far(&self, words: &str, fraction: f64) {
         if let Style::Bar(bar) = &self.style {
             bar.set_position((fraction.clamp(0.0, 1.0) * STEPS as f64) as u64);
         }
+        let Ok(last) = self.last.lock() else { return };
+        let Ok(mut said) = self.said.lock() else { return };
+        let soon = said.is_some_and(|said| said.elapsed() < SAID_EVERY);
+        if words.is_empty() || soon && !matches!(self.style, Style::Bar(_)) {
+            return;
+        }
+        *said = Some(Instant::now());
+        let _ = match &self.style {
+            Style::Bar(bar) => {
+                bar.set_message(format!("{last}: {words}"));
+                Ok(())
+            }
+            Style::Lines => say(&mut io::stderr(), words),
+            Style::Json => say(&mut io::stderr(), &json!({ "progress": words, "fraction": fraction }).to_string()),
+        };
     }
 }
 

@@ -1,6 +1,8 @@
 //! A job as the coordinator tells it, parsed once. What does not fit together is refused here and nowhere later; what one
 //! party sent as its evidence may be nonsense without keeping anybody from the rest.
 
+use std::time::Duration;
+
 use banyan_proto::canonical::{Canonical, Digest};
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::grant::{Admission, Approval};
@@ -13,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::text::plain;
+use super::text::{grouped, plain, span};
 
 /// A job and where it stands.
 pub(crate) struct JobView {
@@ -51,6 +53,8 @@ pub(crate) struct PartyView {
     pub(crate) done: u64,
     /// Steps in all; 0 before it is known.
     pub(crate) total: u64,
+    /// Of these, how many it does in a second; 0 before it is known.
+    pub(crate) rate: u64,
     /// Bytes sent so far.
     pub(crate) bytes_out: u64,
     /// Its signed word that it admits the job.
@@ -123,6 +127,7 @@ impl TryFrom<wire::PartyState> for PartyView {
             detail: plain(&party.detail),
             done: party.done,
             total: party.total,
+            rate: party.rate,
             bytes_out: party.bytes_out,
             admission: claim(&party.admission, Signed::from_bytes),
             receipt: claim(&party.receipt, Signed::from_bytes),
@@ -137,7 +142,8 @@ impl JobView {
         let party = |party: &PartyView| {
             json!({
                 "name": party.name, "online": party.online, "phase": party.phase, "detail": party.detail,
-                "done": party.done, "total": party.total, "bytes_out": party.bytes_out,
+                "done": party.done, "total": party.total, "rate": party.rate, "left_s": party.left_s(),
+                "bytes_out": party.bytes_out,
                 "metrics": party.metrics.as_ref().and_then(|metrics| metrics.as_ref().ok()),
                 "admitted": party.admission.is_some(), "receipt": party.receipt.is_some(),
             })
@@ -153,6 +159,33 @@ impl JobView {
     pub(crate) fn fraction(&self) -> f64 {
         let of = |party: &PartyView| if party.total == 0 { 0.0 } else { party.done as f64 / party.total as f64 };
         self.parties.iter().map(of).fold(1.0, f64::min)
+    }
+
+    /// The party that takes longest, where one is known to be at work.
+    pub(crate) fn slowest(&self) -> Option<&PartyView> {
+        let at_work = self.parties.iter().filter(|party| party.phase == "running" && party.total > 0);
+        at_work.max_by_key(|party| party.left_s().unwrap_or(u64::MAX))
+    }
+}
+
+impl PartyView {
+    /// Seconds until the protocol is done at the pace so far.
+    pub(crate) fn left_s(&self) -> Option<u64> {
+        (self.rate > 0).then(|| self.total.saturating_sub(self.done).div_ceil(self.rate))
+    }
+
+    /// How far it is, how fast, and how long it still takes; empty before it runs.
+    pub(crate) fn far(&self) -> String {
+        if self.total == 0 {
+            return String::new();
+        }
+        let far = format!("{} of {}", grouped(self.done), grouped(self.total));
+        match self.left_s() {
+            Some(left) if self.done < self.total => {
+                format!("{far}, {}/s, {} left", grouped(self.rate), span(Duration::from_secs(left)))
+            }
+            _ => far,
+        }
     }
 }
 
@@ -199,6 +232,11 @@ mod tests {
     fn a_job_is_parsed_once_and_made_harmless() {
         let job = JobView::try_from(reply()).unwrap();
         assert_eq!((job.state, job.fraction()), (State::Running, 0.4));
+        assert_eq!(job.parties[0].far(), "4 of 10");
+        let party = PartyView { done: 400, total: 1_000_400, rate: 8000, ..job.parties.into_iter().next().unwrap() };
+        assert_eq!((party.left_s(), &*party.far()), (Some(125), "400 of 1 000 400, 8 000/s, 2 min left"));
+        let job = JobView::try_from(reply()).unwrap();
+        assert_eq!(job.slowest().map(|party| party.name.as_str()), Some("bureau"));
         assert_eq!(job.parties[0].detail, "a\\u{1b}[2J");
         assert!(job.parties[0].receipt.is_none());
     }

@@ -145,8 +145,10 @@ fn take(desk: &Desk, from: &PartyId, body: report::Body) -> Result<(), Status> {
             let ending = Ending {
                 attempt: ended.attempt,
                 failure: (!ended.ok).then(|| coded(&ended.code, &ended.detail)),
+                cut_off: matches!(ended.code.as_str(), "restarted" | "stopped" | "link"),
                 receipt: limited("receipt", ended.receipt)?,
                 metrics: limited("metrics", ended.metrics)?,
+                at_ms: now_ms(),
             };
             act(desk, from, &job, |job| job.ended(from, ending))?;
         }

@@ -42,7 +42,7 @@ pub(crate) struct Desk {
 struct Lines {
     last: u64,
     open: BTreeMap<PartyId, Line>,
-    progress: BTreeMap<(Digest, PartyId), Progress>,
+    progress: BTreeMap<(Digest, PartyId), (Progress, Pace)>,
 }
 
 /// The standing line of a node, as the desk holds it.
@@ -67,6 +67,26 @@ pub(crate) struct Progress {
     pub(crate) done: u64,
     pub(crate) total: u64,
     pub(crate) bytes_out: u64,
+}
+
+/// How fast a party is in an attempt, from where it was when it was first heard of: an attempt may go on with another one.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    attempt: u32,
+    done: u64,
+    at_ms: i64,
+    rate: u64,
+}
+
+impl Pace {
+    /// The pace with another word of the party.
+    fn next(before: Option<Self>, progress: Progress, now_ms: i64) -> Self {
+        let began = Self { attempt: progress.attempt, done: progress.done, at_ms: now_ms, rate: 0 };
+        let Some(before) = before.filter(|before| before.attempt == progress.attempt) else { return began };
+        let (more, ms) = (progress.done.saturating_sub(before.done), now_ms.saturating_sub(before.at_ms));
+        let rate = u128::from(more) * 1000 / u128::from(ms.max(1).unsigned_abs());
+        Self { rate: u64::try_from(rate).unwrap_or(u64::MAX), ..before }
+    }
 }
 
 /// A caller, once its key is known.
@@ -232,7 +252,9 @@ impl Desk {
         while lines.progress.len() >= PROGRESS_MAX && !lines.progress.contains_key(&(job, party.clone())) {
             lines.progress.pop_first();
         }
-        lines.progress.insert((job, party.clone()), progress);
+        let before = lines.progress.get(&(job, party.clone())).map(|(_, pace)| *pace);
+        let pace = Pace::next(before, progress, now_ms());
+        lines.progress.insert((job, party.clone()), (progress, pace));
         drop(lines);
         self.changed();
     }
@@ -242,7 +264,8 @@ impl Desk {
         let lines = self.lines();
         let parties = job.parties.iter().map(|party| {
             let progress = lines.progress.get(&(job.id, party.name.clone()));
-            let progress = progress.filter(|progress| progress.attempt == job.attempt).copied().unwrap_or_default();
+            let progress = progress.filter(|(progress, _)| progress.attempt == job.attempt);
+            let (progress, rate) = progress.map_or_else(Default::default, |(progress, pace)| (*progress, pace.rate));
             wire::PartyState {
                 name: party.name.to_string(),
                 online: lines.open.contains_key(&party.name),
@@ -251,6 +274,7 @@ impl Desk {
                 done: progress.done,
                 total: progress.total,
                 bytes_out: progress.bytes_out,
+                rate,
                 admission: party.admission.clone().into(),
                 receipt: party.receipt.clone().into(),
                 metrics: party.metrics.clone().into(),
@@ -320,7 +344,13 @@ impl Desk {
             Say::Prepare => {
                 let admissions = job.parties.iter().map(|party| Bytes::from(party.admission.clone())).collect();
                 let reviews = self.store.reviews(&job.scenario)?.into_iter().map(Bytes::from).collect();
-                instruction::Body::Prepare(wire::Prepare { job: id, attempt, admissions, reviews })
+                instruction::Body::Prepare(wire::Prepare {
+                    job: id,
+                    attempt,
+                    admissions,
+                    reviews,
+                    resume: job.resumes > 0,
+                })
             }
             Say::Run => instruction::Body::Run(wire::Run { job: id, attempt }),
             Say::Stop => instruction::Body::Stop(wire::Stop { job: id, attempt, reason: job.reason.clone() }),
@@ -376,4 +406,20 @@ pub(crate) fn bytes(digest: &Digest) -> Bytes {
 /// Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_of_one_attempt_and_of_what_it_did_itself() {
+        let progress = |attempt, done| Progress { attempt, done, total: 100, bytes_out: 0 };
+        let first = Pace::next(None, progress(1, 40), 1000);
+        assert_eq!(first.rate, 0);
+        let second = Pace::next(Some(first), progress(1, 60), 3000);
+        assert_eq!(second.rate, 10, "20 in two seconds; the 40 before were another attempt's");
+        assert_eq!(Pace::next(Some(second), progress(1, 70), 1000).rate, 30_000, "a clock that stands");
+        assert_eq!(Pace::next(Some(second), progress(2, 70), 9000).rate, 0);
+    }
 }

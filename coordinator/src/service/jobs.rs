@@ -14,6 +14,9 @@ const GRACE_MS: i64 = 10_000;
 /// and what they say of the time when nobody heard them counts first.
 const RETURN_MS: i64 = 60_000;
 
+/// How many times in a row a job goes on by itself. What fails more often needs a person.
+const RESUMES_MAX: u32 = 8;
+
 /// A job, without the bytes of its spec: they are kept apart and passed on as they came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Job {
@@ -25,8 +28,12 @@ pub(crate) struct Job {
     pub(crate) proposer: PartyId,
     /// The digest of its scenario.
     pub(crate) scenario: Digest,
-    /// How many sessions an attempt has: one per stage of its plan.
-    pub(crate) stages: u32,
+    /// How many sessions an attempt has, by its plan.
+    pub(crate) sessions: u32,
+    /// Whether a new attempt can go on with one that was cut off, without a run of its own.
+    pub(crate) resumable: bool,
+    /// How many attempts in a row were started by the coordinator, to go on with the one before.
+    pub(crate) resumes: u32,
     /// Seconds from the start of an attempt to its end.
     pub(crate) deadline_s: u32,
     /// The end of its scenario's validity.
@@ -92,8 +99,11 @@ pub(crate) enum Answer {
 pub(crate) struct Ending {
     pub(crate) attempt: u32,
     pub(crate) failure: Option<String>,
+    /// It says that it was cut off: by a restart, a stop of the node, or a broken link.
+    pub(crate) cut_off: bool,
     pub(crate) receipt: Vec<u8>,
     pub(crate) metrics: Vec<u8>,
+    pub(crate) at_ms: i64,
 }
 
 /// What a party is told.
@@ -219,7 +229,11 @@ impl Job {
             Some(why) => {
                 party.phase = Phase::Failed;
                 party.detail.clone_from(&why);
-                self.finish(Event::Failed, format!("{from} failed: {why}"))
+                let said = self.finish(Event::Failed, format!("{from} failed: {why}"));
+                if ending.cut_off && self.resumable && self.state == State::Failed && self.resumes < RESUMES_MAX {
+                    return self.go_on(ending.at_ms);
+                }
+                said
             }
         }
     }
@@ -269,6 +283,7 @@ impl Job {
     pub(crate) fn retry(&mut self, now_ms: i64) -> Result<Vec<(PartyId, Say)>, IllegalEvent> {
         let next = self.state.apply(Event::Retried)?;
         self.attempt += 1;
+        self.resumes = 0;
         self.reason.clear();
         for party in &mut self.parties {
             party.phase = if next == State::Approved { Phase::Admitted } else { Phase::Asked };
@@ -285,6 +300,19 @@ impl Job {
         self.state = next;
         self.started_ms = None;
         Ok(self.offer())
+    }
+
+    /// A new attempt that nobody asked for: the nodes spend no run on it. It takes the place of the one before, which they
+    /// end by themselves when they hear of it.
+    fn go_on(&mut self, now_ms: i64) -> Vec<(PartyId, Say)> {
+        let (resumes, reason) = (self.resumes, format!("goes on by itself: {}", self.reason));
+        match self.retry(now_ms) {
+            Ok(said) => {
+                (self.resumes, self.reason) = (resumes + 1, reason);
+                said
+            }
+            Err(_) => Vec::new(), // it stays failed
+        }
     }
 
     /// What a party that was away has to hear again. Everything said twice is harmless at a node.

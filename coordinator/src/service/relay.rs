@@ -217,7 +217,7 @@ impl Drop for Queued {
 fn job_of(desk: &Desk, opening: &Opening) -> Result<Digest, Status> {
     let both = |job: &Job| job.party(&opening.from).is_some() && job.party(&opening.to).is_some();
     let has =
-        |job: &Job| (0..job.stages).any(|task| SessionId::derive(&job.id.0, task, job.attempt) == opening.session);
+        |job: &Job| (0..job.sessions).any(|task| SessionId::derive(&job.id.0, task, job.attempt) == opening.session);
     let jobs = desk.store.open_jobs().map_err(broken)?;
     let job = jobs.iter().find(|job| job.state.is_under_way() && both(job) && has(job));
     job.map(|job| job.id).ok_or_else(|| Status::permission_denied("no job under way of both parties has this session"))

@@ -47,18 +47,19 @@ impl Store {
                 return Ok(Err(()));
             }
             t.execute(
-                "INSERT INTO jobs (job, name, spec, proposer, scenario, stages, deadline_s, valid_until_ms, state, attempt,
-                 reason, proposed_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0, '', ?9, 0)",
+                "INSERT INTO jobs (job, name, spec, proposer, scenario, sessions, deadline_s, valid_until_ms, state, attempt,
+                 reason, proposed_ms, changed_ms, resumable) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0, '', ?9, 0, ?10)",
                 params![
                     job.id.0,
                     job.name.as_str(),
                     spec,
                     job.proposer.as_str(),
                     job.scenario.0,
-                    job.stages,
+                    job.sessions,
                     job.deadline_s,
                     job.valid_until_ms,
-                    job.proposed_ms
+                    job.proposed_ms,
+                    job.resumable
                 ],
             )?;
             save(t, job).map(Ok)
@@ -213,8 +214,9 @@ fn room(t: &Transaction<'_>, proposer: &PartyId) -> rusqlite::Result<bool> {
 
 fn save(t: &Transaction<'_>, job: &Job) -> rusqlite::Result<()> {
     t.execute(
-        "UPDATE jobs SET state = ?2, attempt = ?3, reason = ?4, changed_ms = ?5, started_ms = ?6 WHERE job = ?1",
-        params![job.id.0, job.state.name(), job.attempt, job.reason, job.changed_ms, job.started_ms],
+        "UPDATE jobs SET state = ?2, attempt = ?3, reason = ?4, changed_ms = ?5, started_ms = ?6, resumes = ?7
+         WHERE job = ?1",
+        params![job.id.0, job.state.name(), job.attempt, job.reason, job.changed_ms, job.started_ms, job.resumes],
     )?;
     for (position, party) in (0_u32..).zip(&job.parties) {
         t.execute(
@@ -244,8 +246,8 @@ fn jobs(connection: &Connection, query: &str, params: impl Params) -> rusqlite::
 
 fn load(connection: &Connection, id: &Digest) -> rusqlite::Result<Option<Job>> {
     let columns =
-        "job, name, proposer, scenario, stages, deadline_s, valid_until_ms, state, attempt, reason, proposed_ms,
-         changed_ms, started_ms";
+        "job, name, proposer, scenario, sessions, deadline_s, valid_until_ms, state, attempt, reason, proposed_ms,
+         changed_ms, started_ms, resumable, resumes";
     let job = connection.query_row(&format!("SELECT {columns} FROM jobs WHERE job = ?1"), [id.0], job).optional()?;
     let Some(mut job) = job else { return Ok(None) };
     let mut parties = connection.prepare_cached("SELECT * FROM parties WHERE job = ?1 ORDER BY position")?;
@@ -259,7 +261,9 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         name: text(row, "name", |text| text.parse().ok())?,
         proposer: text(row, "proposer", |text| PartyId::new(text).ok())?,
         scenario: Digest(row.get("scenario")?),
-        stages: row.get("stages")?,
+        sessions: row.get("sessions")?,
+        resumable: row.get("resumable")?,
+        resumes: row.get("resumes")?,
         deadline_s: row.get("deadline_s")?,
         valid_until_ms: row.get("valid_until_ms")?,
         state: text(row, "state", State::from_name)?,

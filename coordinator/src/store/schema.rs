@@ -9,8 +9,8 @@ use super::{Result, StoreError};
 
 /// `BNYC`: whose database it is.
 const APPLICATION_ID: i64 = 0x424e_5943;
-/// The version of the tables below.
-const VERSION: i64 = 1;
+/// The version of the tables below. An older file gets what it lacks when it is opened.
+const VERSION: i64 = 2;
 /// How long a writer waits for another: commits take milliseconds, a slow disk a second.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -48,6 +48,13 @@ CREATE TABLE reviews (
 ) STRICT;
 ";
 
+/// What version 2 has more than version 1: attempts that go on with one that was cut off.
+const RESUMES: &str = "
+ALTER TABLE jobs RENAME COLUMN stages TO sessions;
+ALTER TABLE jobs ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN resumes INTEGER NOT NULL DEFAULT 0;
+";
+
 /// Opens or makes the database, and checks that it is sound and of this version.
 pub(super) fn open(file: &Path) -> Result<Connection> {
     let failed = |error| StoreError::File { file: file.into(), error };
@@ -77,18 +84,21 @@ fn make_or_recognise(connection: &mut Connection) -> rusqlite::Result<Found> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let pragma = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (pragma("application_id")?, pragma("user_version")?, tables) {
-        (0, 0, 0) => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            transaction.commit()?;
-            Ok(Found::Ours)
-        }
-        (APPLICATION_ID, VERSION, _) => Ok(Found::Ours),
-        (APPLICATION_ID, found, _) if found > VERSION => Ok(Found::Newer(found)),
-        _ => Ok(Found::Other),
+    let found = match (pragma("application_id")?, pragma("user_version")?, tables) {
+        (0, 0, 0) => 0,
+        (APPLICATION_ID, VERSION, _) => return Ok(Found::Ours),
+        (APPLICATION_ID, found @ 1..VERSION, _) => found,
+        (APPLICATION_ID, found, _) if found > VERSION => return Ok(Found::Newer(found)),
+        _ => return Ok(Found::Other),
+    };
+    if found == 0 {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
+    transaction.execute_batch(RESUMES)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(Found::Ours)
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<String> {

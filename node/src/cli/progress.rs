@@ -96,7 +96,9 @@ impl Screen {
         let key = (attempt.job, attempt.attempt);
         let (name, bar) = self.bars.entry(key).or_insert_with(|| {
             let bar = bars.add(ProgressBar::new(0));
-            if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:24}] {percent:>3} %  {msg}") {
+            if let Ok(style) = ProgressStyle::with_template(
+                "{prefix} [{bar:24}] {human_pos} of {human_len}, {per_sec}, {eta} left  {msg}",
+            ) {
                 bar.set_style(style.progress_chars("=> "));
             }
             let name = name(store, &attempt.job);

@@ -41,4 +41,5 @@ pub use fingerprint::Fingerprint;
 pub use found::{Found, Picked};
 pub use output::{Flag, Wanted, write_count, write_rows};
 pub use scan::{Described, ScanOptions, describe, scan};
-pub use snapshot::{Pinned, Selection, Snapshot};
+pub(crate) use snapshot::blocking;
+pub use snapshot::{Keys, Pinned, Selection, Snapshot};

@@ -45,6 +45,15 @@ pub struct Snapshot {
     pub pinned: Pinned,
 }
 
+/// The keys of a job at a party.
+#[derive(Debug)]
+pub enum Keys {
+    /// In memory, those of each kind of key.
+    Whole(Vec<Items>),
+    /// In buckets on disk.
+    Apart(Buckets),
+}
+
 /// The rows behind a snapshot, and the file they stand in. Holds no key.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Default))]

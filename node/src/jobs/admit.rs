@@ -46,7 +46,7 @@ impl Desk {
     pub(crate) fn consider(&self, job: &Digest) -> Result<Answer, Failure> {
         let offer = self.offer(job)?;
         let (spec, plan) = self.job(job)?;
-        match self.decide(&spec, &plan)? {
+        match self.decide(&spec, &plan, self.may_go_on(job, &plan)?)? {
             Decision::Allow { .. } => {
                 let admission = match offer.standing {
                     Standing::Admitted { admission } => admission,

@@ -19,18 +19,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Desk;
 use super::basis::{AttemptId, Basis, Learned, fresh_seed};
+use super::buckets::{self, Anew};
+use super::checkpoint::{self, not_resumed};
 use super::desk::{CLOCK_OFF_MAX_MS, allowed};
 use super::failure::Failure;
+use super::live::Live;
 use super::release::{self, Agreed, Subject};
 use super::result;
 use crate::audit::contradiction;
-use crate::data::Snapshot;
-use crate::store::Progress;
+use crate::data::Keys;
 
-/// An attempt whose run is spent and whose input is pinned: nothing was sent yet.
+/// An attempt whose input is pinned: nothing was sent yet.
 pub(crate) struct Prepared {
     basis: Basis,
-    items: Vec<Items>,
+    keys: Keys,
+    anew: Anew,
 }
 
 /// A protocol that ended: its output is in memory only.
@@ -41,18 +44,34 @@ pub(crate) struct HeldOutput {
 }
 
 impl Prepared {
-    /// Checks everything again, spends the run, pins the input, and connects to the others.
-    pub(crate) async fn prepare(desk: &Desk, id: AttemptId, admissions: &[Vec<u8>]) -> Result<Self, Failure> {
+    /// Checks everything again, spends the run, pins the input, and connects to the others. Where a job in buckets has a
+    /// checkpoint its run is spent already; whether it can go on there is known when the parties have compared. With
+    /// `going_on` it does that or nothing.
+    pub(crate) async fn prepare(
+        desk: &Desk,
+        id: AttemptId,
+        admissions: &[Vec<u8>],
+        going_on: bool,
+    ) -> Result<Self, Failure> {
         let (at, began) = (Timestamp::now(), Instant::now());
         desk.check_clock()?;
         let (spec, plan) = desk.job(&id.job)?;
         let pins = check_admissions(desk, &spec, &plan, admissions)?;
-        let duties = Duties::of(&allowed(desk.decide(&spec, &plan)?)?)?;
-        desk.spend(id, &spec.scenario)?;
+        let kept = desk.may_go_on(&id.job, &plan)?;
+        let anew = match (kept, going_on) {
+            (true, true) => Anew::Never,
+            (true, false) => Anew::Spend,
+            (false, false) => Anew::Spent,
+            (false, true) => return Err(not_resumed()),
+        };
+        let duties = Duties::of(&allowed(desk.decide(&spec, &plan, kept)?)?, kept)?;
+        if !kept {
+            desk.spend(id, &spec.scenario)?;
+        }
         let set = desk.dataset(&spec)?;
-        let salt = fresh_seed()?;
-        let snapshots = desk.snapshots(&spec, &set, duties.rows_at_most, &salt).await?;
-        for Snapshot { pinned, .. } in &snapshots {
+        let salt = if plan.is_resumable() { checkpoint::salt(&desk.identity, &id.job)? } else { fresh_seed()? };
+        let (keys, pinned) = desk.snapshots(&spec, &plan, &set, duties.rows_at_most, &salt).await?;
+        for pinned in &pinned {
             let what = format!("{} keys, {} rows without one", pinned.len(), pinned.keyless());
             desk.record(Act::Snapshot, Digest(pinned.digest()), what)?;
         }
@@ -60,64 +79,70 @@ impl Prepared {
         let parties: Vec<PartyId> = spec.parties.iter().map(|party| party.name.clone()).collect();
         desk.peers.connect(&parties).await;
         let minimum = duties.minimum_result;
-        let (items, pinned) = snapshots.into_iter().map(|Snapshot { items, pinned }| (items, pinned)).unzip();
-        Ok(Self { basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics }, items })
+        Ok(Self { basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics }, keys, anew })
     }
 
-    /// Runs the protocol of each stage with the others, one after the other. `started` is told each session, and how far
-    /// the attempt is at its start.
-    pub(crate) async fn run(
-        self,
-        desk: &Desk,
-        mut started: impl FnMut(&Session, Progress),
-    ) -> Result<HeldOutput, Failure> {
+    /// Runs the protocol with the others, and shows in `live` how far it is.
+    pub(crate) async fn run(self, desk: &Desk, live: &Live) -> Result<HeldOutput, Failure> {
         let began = Instant::now();
-        let Self { mut basis, items } = self;
-        let bug = |why: &str| Failure::new("bug", why);
-        let stages = basis.plan.stages.clone();
-        if stages.len() != items.len() {
-            return Err(bug("the plan has another number of stages than the job has keys"));
-        }
-        let group_ops = stages.iter().filter_map(|stage| stage.task(&desk.me)).map(|task| task.group_ops).sum();
-        let mut so_far = Progress { done: 0, total: group_ops, bytes: 0 };
-        // all at once: a peer may be at the next stage while this one still computes, and is then awaited, no stranger
-        let sessions = (0..).zip(&stages).map(|(number, stage)| session(desk, &basis, stage, number));
-        let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
-        let mut learned = Learned::Nothing;
-        for (number, (stage, items)) in stages.iter().zip(items).enumerate() {
-            let task = stage.task(&desk.me).ok_or_else(|| bug("the plan has no task for this node"))?;
-            let parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
-            let protocol = desk.protocol(stage)?;
-            let session = &sessions[number];
-            let meter = session.meter();
-            started(session, so_far);
-            let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
-            desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
-            let pinned = &basis.pinned[number];
-            let (items, places) = learned.sought(pinned, items);
-            let output = protocol.run(session, task.role(), parameters, Input::Items(items)).await?;
-            learned = learned.then(output, pinned, places.as_deref());
-            basis.metrics.rounds += task.rounds;
-            basis.metrics.bytes_out += meter.bytes_out();
-            basis.metrics.bytes_in += meter.bytes_in();
-            so_far = Progress { done: so_far.done + meter.group_ops(), bytes: basis.metrics.bytes_out, ..so_far };
-        }
+        let Self { mut basis, keys, anew } = self;
+        let (session, learned) = match keys {
+            Keys::Whole(items) => stages(desk, &mut basis, items, live).await?,
+            Keys::Apart(keys) => buckets::run(desk, &mut basis, keys, anew, live).await?,
+        };
         basis.metrics.run_ms = ms(began);
-        let session = sessions.into_iter().next_back().ok_or_else(|| bug("the plan has no stage"))?;
+        basis.metrics.rounds =
+            basis.plan.stages.iter().filter_map(|stage| stage.task(&desk.me)).map(|t| t.rounds).sum();
         Ok(HeldOutput { basis, session, learned })
     }
 }
 
-/// The session of a stage: its number is the task's.
-fn session(desk: &Desk, basis: &Basis, stage: &Stage, number: u32) -> Result<Session, Failure> {
+/// Runs the protocol of each stage, one after the other, over the keys that no earlier one found. Gives the session in which
+/// the release follows.
+async fn stages(desk: &Desk, basis: &mut Basis, items: Vec<Items>, live: &Live) -> Result<(Session, Learned), Failure> {
+    let bug = |why: &str| Failure::new("bug", why);
+    let stages = basis.plan.stages.clone();
+    if stages.len() != items.len() {
+        return Err(bug("the plan has another number of stages than the job has keys"));
+    }
+    live.begin(stages.iter().filter_map(|stage| stage.task(&desk.me)).map(|task| task.group_ops).sum());
+    // all at once: a peer may be at the next stage while this one still computes, and is then awaited, no stranger
+    let sessions = (0..).zip(&stages).map(|(number, stage)| open_session(desk, basis, stage, number));
+    let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
+    sessions.iter().for_each(|session| live.keep(session));
+    let (mut learned, mut done) = (Learned::Nothing, 0);
+    for (number, (stage, items)) in stages.iter().zip(items).enumerate() {
+        let task = stage.task(&desk.me).ok_or_else(|| bug("the plan has no task for this node"))?;
+        let parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
+        let protocol = desk.protocol(stage)?;
+        let (session, pinned) = (&sessions[number], &basis.pinned[number]);
+        live.measure(session);
+        let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
+        desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
+        let (items, places) = learned.sought(pinned, items);
+        let output = protocol.run(session, task.role(), parameters, Input::Items(items)).await?;
+        learned = learned.then(output, pinned, places.as_deref());
+        let meter = session.meter();
+        basis.metrics.bytes_out += meter.bytes_out();
+        basis.metrics.bytes_in += meter.bytes_in();
+        done += meter.group_ops();
+        live.passed(done);
+    }
+    let session = sessions.into_iter().next_back().ok_or_else(|| bug("the plan has no stage"))?;
+    Ok((session, learned))
+}
+
+/// A session of the stage with the others, under a task number that no other session of the attempt has, so that its id and
+/// all that follows from it are its own.
+pub(super) fn open_session(desk: &Desk, basis: &Basis, stage: &Stage, task: u32) -> Result<Session, Failure> {
     let roster = stage.roster().ok_or_else(|| Failure::new("bug", "the plan has no roster"))?;
-    let id = SessionId::derive(&basis.id.job.0, number, basis.id.attempt);
+    let id = SessionId::derive(&basis.id.job.0, task, basis.id.attempt);
     let parties: Vec<PartyId> = roster.iter().map(|(party, _)| party.clone()).collect();
     let transport = desk.peers.transport(id, &parties);
     let transport = transport.map_err(|error| Failure::new("link", error.to_string()))?;
-    let (me, compute, seed) = (desk.me.clone(), desk.compute.clone(), fresh_seed()?);
-    let name = desk.protocol(stage)?.descriptor().name;
-    Ok(Session::new(name, SessionParts { id, me, roster, transport, compute, seed }))
+    let parts =
+        SessionParts { id, me: desk.me.clone(), roster, transport, compute: desk.compute.clone(), seed: fresh_seed()? };
+    Ok(Session::new(desk.protocol(stage)?.descriptor().name, parts))
 }
 
 impl HeldOutput {
@@ -190,8 +215,8 @@ struct Duties {
 
 impl Duties {
     /// Every duty must be among the obligations: an attempt without a limit would have none.
-    fn of(obligations: &[Obligation]) -> Result<Self, Failure> {
-        let (mut spend, mut rows, mut minimum) = (false, None, None);
+    fn of(obligations: &[Obligation], spent: bool) -> Result<Self, Failure> {
+        let (mut spend, mut rows, mut minimum) = (spent, None, None);
         for obligation in obligations {
             match *obligation {
                 Obligation::SpendRun => spend = true,
@@ -306,12 +331,12 @@ mod tests {
     #[test]
     fn an_attempt_without_limits_does_not_begin() {
         let limits = [Obligation::SpendRun, Obligation::RowsAtMost(7), Obligation::MinimumResult(3)];
-        let duties = Duties::of(&limits).unwrap();
+        let duties = Duties::of(&limits, false).unwrap();
         assert_eq!((duties.rows_at_most, duties.minimum_result), (7, 3));
         for missing in 0..3 {
             let mut limits = limits.to_vec();
             limits.remove(missing);
-            assert_eq!(Duties::of(&limits).err().unwrap().code, "bug");
+            assert_eq!(Duties::of(&limits, false).err().unwrap().code, "bug");
         }
     }
 }

@@ -11,7 +11,7 @@ use banyan_proto::decision::{Decision, Obligation};
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::grant::Scenario;
 use banyan_proto::identity::{Identity, PublicKey};
-use banyan_proto::job::{Limits, PartySpec, Plan, Spec, Stage};
+use banyan_proto::job::{Limits, PartySpec, Plan, Spec, Split, Stage};
 use banyan_proto::names::Address;
 use banyan_proto::wire;
 use banyan_protocols::CATALOGUE;
@@ -21,12 +21,13 @@ use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 
 use super::basis::AttemptId;
+use super::checkpoint::survives;
 use super::failure::Failure;
 use super::result::remove_unreleased;
 use crate::admin::AdminState;
 use crate::audit::Log;
 use crate::config::{Config, Home};
-use crate::data::{Catalog, Column, DataSet, Engine, Filter, Selection, Snapshot};
+use crate::data::{Catalog, Column, DataSet, Engine, Filter, Keys, Pinned, Selection, Snapshot};
 use crate::peer;
 use crate::policy::{self, Ask, ColumnFacts, DatasetFacts, LedgerView, Rules};
 
@@ -116,14 +117,15 @@ impl Desk {
         spec.party(&self.me).ok_or_else(|| Failure::new("not-a-party", format!("{} is no party of this job", self.me)))
     }
 
-    /// Reads the keys that the spec selects here, one snapshot for each kind of key.
+    /// Reads the keys that the spec selects here, whole or in the buckets of the plan, with the rows of each kind of key.
     pub(crate) async fn snapshots(
         &self,
         spec: &Spec,
+        plan: &Plan,
         set: &Arc<DataSet>,
         rows_at_most: u64,
         salt: &[u8; 32],
-    ) -> Result<Vec<Snapshot>, Failure> {
+    ) -> Result<(Keys, Vec<Pinned>), Failure> {
         let mine = self.mine(spec)?;
         let mut selection = Selection {
             key: Vec::new(),
@@ -136,12 +138,21 @@ impl Desk {
         let kinds = mine.keys().count().max(1) as u32;
         let memory_mb = spec.limits.memory_mb.min(self.config.memory_mb) / kinds;
         let limits = Limits { memory_mb, ..spec.limits };
-        let mut snapshots = Vec::new();
+        let cut = plan.stages.first().filter(|stage| stage.buckets > 1);
+        if let Some((buckets, rows)) = cut.and_then(|stage| Some((stage.buckets, stage.task(&self.me)?.bucket_rows))) {
+            let cut = (Split::new(&spec.digest(), 0, buckets), rows);
+            selection.key.clone_from(&mine.key); // the plan cuts no cascade
+            let (buckets, pinned) = Snapshot::take_apart(&self.engine, set, &selection, &limits, salt, cut).await?;
+            return Ok((Keys::Apart(buckets), vec![pinned]));
+        }
+        let (mut whole, mut all) = (Vec::new(), Vec::new());
         for key in mine.keys() {
             selection.key.clone_from(key);
-            snapshots.push(Snapshot::take(&self.engine, set, &selection, &limits, salt).await?);
+            let Snapshot { items, pinned } = Snapshot::take(&self.engine, set, &selection, &limits, salt).await?;
+            whole.push(items);
+            all.push(pinned);
         }
-        Ok(snapshots)
+        Ok((Keys::Whole(whole), all))
     }
 
     /// Keeps the coordinator's introduction: a proposal, never a pin.
@@ -198,9 +209,9 @@ impl Desk {
         Ok((self.store.change_counter()?, [stamp(self.home.config()), stamp(self.home.catalog())]))
     }
 
-    /// What the policy says to a job now.
-    pub(crate) fn decide(&self, spec: &Spec, plan: &Plan) -> Result<Decision, Failure> {
-        self.judge(spec, plan, false, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))
+    /// What the policy says to a job now, or to an attempt whose run is `spent`.
+    pub(crate) fn decide(&self, spec: &Spec, plan: &Plan, spent: bool) -> Result<Decision, Failure> {
+        self.judge(spec, plan, spent, |ask, rules, ledger| policy::decide(ask, rules, ledger, Timestamp::now()))
     }
 
     /// Asks the policy again about an attempt whose run is spent: while it runs, and before anything of it is signed or
@@ -301,6 +312,7 @@ impl Desk {
 
     /// Ends an attempt that released.
     pub(crate) fn complete(&self, id: AttemptId, metrics: &RunMetrics) {
+        self.forget(&id.job);
         if let Err(error) = self.store.end_attempt(&id.job, id.attempt, &Ending::Completed) {
             tracing::error!(%error, "the end of an attempt was not noted");
         }
@@ -310,6 +322,9 @@ impl Desk {
     /// Ends an attempt without a result: on the record, and for this node's people.
     pub(crate) fn fail(&self, id: AttemptId, failure: &Failure) {
         let recorded = self.record(Act::Fail, id.job, format!("attempt {} {}", id.attempt, failure.code));
+        if !survives(&failure.code) {
+            self.forget(&id.job);
+        }
         if let Err(error) = self.clean_up(id) {
             // it stays under way in the store, so that the next start tries again
             tracing::error!(%error, job = %id.job.short(), "what was not released could not be removed");
@@ -321,6 +336,13 @@ impl Desk {
             tracing::error!(code = failure.code, "the failure of an attempt was not recorded: is the disk full?");
         }
         self.tell_admin(None);
+    }
+
+    /// Removes a checkpoint that nothing goes on with.
+    pub(crate) fn forget(&self, job: &Digest) {
+        if let Err(error) = self.store.drop_checkpoint(job) {
+            tracing::error!(%error, job = %job.short(), "the checkpoint of a job that is over was not removed");
+        }
     }
 
     fn clean_up(&self, id: AttemptId) -> std::io::Result<()> {

@@ -49,6 +49,7 @@ impl Failure {
             "clock" => "the node's clock is off",
             "busy" => "the node runs as many attempts as it may; the job may be tried again",
             "spent" => "this attempt was made before; propose the job again for a new one",
+            "not-resumed" => "the job cannot go on where it was; propose it again, which spends a run",
             "receipt" => "a party's log contradicts what it signed before",
             "disk" | "disk-full" => "the node could not write",
             "input" | "key" | "row" | "rows" | "memory" | "bucket" | "encoding" | "engine" | "file" => {

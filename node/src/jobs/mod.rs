@@ -4,23 +4,25 @@
 mod admit;
 mod attempt;
 mod basis;
+mod buckets;
+mod checkpoint;
 mod desk;
 mod failure;
 mod line;
+mod live;
 mod recover;
 mod release;
 mod result;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_proto::canonical::Digest;
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::job::{Plan, Spec};
 use banyan_proto::wire::{self, instruction, report};
-use banyan_protocols::session::{Meter, Session};
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -32,6 +34,7 @@ use self::attempt::Prepared;
 use self::basis::AttemptId;
 use self::failure::Failure;
 use self::line::{Heard, Line, REPORTS_MAX};
+use self::live::Live;
 use crate::peer::limits::{RELAYED_STEPS_MAX, STEPS_PER_ATTEMPT_MAX};
 use crate::store::{Phase, Progress};
 
@@ -63,9 +66,8 @@ struct Running {
     plan: Plan,
     go: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<Failure>>,
-    /// Kept until the end was handed to the line: were the links closed before, the peer could blame them and be heard
-    /// first.
-    _sessions: Arc<Mutex<Vec<Session>>>,
+    /// Its sessions are kept until the end was handed to the line.
+    _live: Arc<Live>,
 }
 
 impl Jobs {
@@ -195,6 +197,11 @@ impl Jobs {
             let failure = Failure::new("busy", format!("{ATTEMPTS_MAX} attempts are under way: try again later"));
             return self.say_failed(id, &failure).await;
         }
+        // the coordinator has given up an earlier one
+        let earlier = self.running.keys().filter(|other| other.job == id.job && other.attempt < id.attempt);
+        for other in earlier.copied().collect::<Vec<_>>() {
+            self.stop(other, Failure::new("stopped", format!("attempt {} took its place", id.attempt)));
+        }
         let begun = self.desk.reviewed(&id.job, &prepare.reviews).and_then(|()| self.desk.begin(id));
         if let Err(failure) = begun {
             tracing::warn!(job = %id.job.short(), attempt = id.attempt, code = failure.code, detail = failure.detail, "refused to begin");
@@ -203,11 +210,11 @@ impl Jobs {
         let (go, going) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let admissions = prepare.admissions.iter().map(|bytes| bytes.to_vec()).collect();
-        let sessions = Arc::default();
-        let task =
-            one_attempt(self.desk.clone(), id, admissions, going, Arc::clone(&sessions), self.line.reports.clone());
+        let live = Arc::default();
+        let orders = Orders { admissions, going_on: prepare.resume, go: going };
+        let task = one_attempt(self.desk.clone(), id, orders, Arc::clone(&live), self.line.reports.clone());
         let deadline_s = spec.limits.deadline_s;
-        self.running.insert(id, Running { spec, plan, go: Some(go), stop: Some(stop), _sessions: sessions });
+        self.running.insert(id, Running { spec, plan, go: Some(go), stop: Some(stop), _live: live });
         self.tasks.spawn(async move {
             // a panic ends its attempt, on the record, and nothing else
             let task = AssertUnwindSafe(task).catch_unwind();
@@ -292,13 +299,20 @@ impl Jobs {
     }
 }
 
+/// What the coordinator says of an attempt.
+struct Orders {
+    admissions: Vec<Vec<u8>>,
+    /// It goes on with an earlier one, or ends.
+    going_on: bool,
+    go: oneshot::Receiver<()>,
+}
+
 /// Prepare, wait for the others, run, hold, release; each phase is told to the coordinator.
 async fn one_attempt(
     desk: Arc<Desk>,
     id: AttemptId,
-    admissions: Vec<Vec<u8>>,
-    go: oneshot::Receiver<()>,
-    sessions: Arc<Mutex<Vec<Session>>>,
+    orders: Orders,
+    live: Arc<Live>,
     reports: mpsc::Sender<report::Body>,
 ) -> Result<RunMetrics, Failure> {
     let phase = |phase: Phase| {
@@ -306,49 +320,38 @@ async fn one_attempt(
         let _ = reports.try_send(recover::phase(id, phase));
     };
     let cpu_before = crate::usage::now().cpu_ms;
-    let prepared = Prepared::prepare(&desk, id, &admissions).await?;
+    let prepared = Prepared::prepare(&desk, id, &orders.admissions, orders.going_on).await?;
     phase(Phase::Prepared);
-    go.await.map_err(|_| Failure::new("stopped", "the node stopped"))?;
+    orders.go.await.map_err(|_| Failure::new("stopped", "the node stopped"))?;
     phase(Phase::Running);
-    let (tell, mut progress) = watch::channel::<Option<(Arc<Meter>, Progress)>>(None);
     let held = {
-        let run = prepared.run(&desk, |started, so_far| {
-            sessions.lock().unwrap_or_else(PoisonError::into_inner).push(started.clone());
-            let _ = tell.send(Some((started.meter(), so_far)));
-        });
+        let run = prepared.run(&desk, &live);
         tokio::pin!(run);
         let mut tick = tokio::time::interval(PROGRESS_EVERY);
         loop {
             tokio::select! {
                 held = &mut run => break held?,
-                _ = tick.tick() => {
-                    let now = progress.borrow_and_update().clone();
-                    if let Some((meter, so_far)) = now {
-                        tell_progress(&desk, id, &meter, so_far, &reports);
-                    }
-                }
+                _ = tick.tick() => tell_progress(&desk, id, &live, &reports),
             }
         }
     };
-    if let Some((meter, so_far)) = progress.borrow_and_update().clone() {
-        tell_progress(&desk, id, &meter, so_far, &reports);
-    }
+    tell_progress(&desk, id, &live, &reports);
     phase(Phase::Held);
     let metrics = held.release(&desk, cpu_before).await?;
     phase(Phase::Released);
     Ok(metrics)
 }
 
-fn tell_progress(desk: &Desk, id: AttemptId, meter: &Meter, before: Progress, reports: &mpsc::Sender<report::Body>) {
-    let (done, total, bytes_out) = (before.done + meter.group_ops(), before.total, before.bytes + meter.bytes_out());
-    desk.progress(id, Progress { done, total, bytes: bytes_out });
+fn tell_progress(desk: &Desk, id: AttemptId, live: &Live, reports: &mpsc::Sender<report::Body>) {
+    let Some(progress) = live.progress() else { return };
+    desk.progress(id, progress);
     // while the line is down, endings need the room
     if reports.capacity() <= REPORTS_MAX / 2 {
         return;
     }
-    let job = id.job.0.to_vec().into();
-    let _ =
-        reports.try_send(report::Body::Progress(wire::Progress { job, attempt: id.attempt, done, total, bytes_out }));
+    let (job, Progress { done, total, bytes }) = (id.job.0.to_vec().into(), progress);
+    let progress = wire::Progress { job, attempt: id.attempt, done, total, bytes_out: bytes };
+    let _ = reports.try_send(report::Body::Progress(progress));
 }
 
 fn attempt_id(job: &[u8], attempt: u32) -> Option<AttemptId> {

@@ -27,7 +27,7 @@ impl Desk {
                 }
             }
         }
-        Ok(())
+        self.forget_ended()
     }
 
     /// How the last attempts stand, in the words that were perhaps not heard. What is said twice is harmless there.

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod attempts;
+mod checkpoints;
 mod error;
 mod offers;
 mod peers;
@@ -23,6 +24,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use approvals::Halt;
 pub use attempts::{Attempt, Ending, Phase, Progress};
+pub use checkpoints::Checkpoint;
 pub use error::StoreError;
 pub use offers::{OFFERS_MAX, Offer, Standing};
 pub use peers::{INTRODUCTIONS_MAX, Peer};

@@ -9,8 +9,8 @@ use super::{Result, StoreError};
 
 /// `BNYN`: whose database it is.
 const APPLICATION_ID: i64 = 0x424e_594e;
-/// The version of the tables below.
-const VERSION: i64 = 1;
+/// The version of the tables below. An older file gets what it lacks when it is opened.
+const VERSION: i64 = 2;
 /// How long a writer waits for another: commits take milliseconds, a slow disk a second.
 const BUSY: Duration = Duration::from_secs(10);
 /// How long an opener sleeps before it tries again.
@@ -61,6 +61,17 @@ CREATE TABLE receipts (
 ) STRICT;
 ";
 
+/// What version 2 has more than version 1.
+const CHECKPOINTS: &str = "
+CREATE TABLE checkpoints (
+    job BLOB PRIMARY KEY, basis BLOB NOT NULL, attempt INTEGER NOT NULL, begun INTEGER NOT NULL, since TEXT NOT NULL
+) STRICT;
+CREATE TABLE buckets (
+    job BLOB NOT NULL REFERENCES checkpoints(job) ON DELETE CASCADE, bucket INTEGER NOT NULL, outcome BLOB NOT NULL,
+    PRIMARY KEY (job, bucket)
+) STRICT;
+";
+
 /// Opens or makes the database, checks that it is sound and of this version.
 pub(super) fn open(file: &Path) -> Result<Connection> {
     let until = Instant::now() + BUSY;
@@ -91,26 +102,30 @@ fn connect(file: &Path) -> Result<Connection> {
 
 fn make_or_recognise(connection: &mut Connection, file: &Path) -> Result<()> {
     // in a transaction that reads: whoever opens what is there waits for no writer, and holds none up
-    if recognised(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?, file)? {
+    if version(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?, file)? == VERSION {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // another opener may have made it meanwhile
-    if !recognised(&transaction, file)? {
+    let found = version(&transaction, file)?;
+    if found == 0 {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
     }
+    if found < 2 {
+        transaction.execute_batch(CHECKPOINTS)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }
 
-/// Whether it is a node's database of this version; an empty one is nobody's yet.
-fn recognised(transaction: &Transaction<'_>, file: &Path) -> Result<bool> {
+/// The version of a node's database; 0 for an empty one, which is nobody's yet.
+fn version(transaction: &Transaction<'_>, file: &Path) -> Result<i64> {
     let pragma = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (pragma("application_id")?, pragma("user_version")?, tables) {
-        (0, 0, 0) => Ok(false),
-        (APPLICATION_ID, VERSION, _) => Ok(true),
+        (0, 0, 0) => Ok(0),
+        (APPLICATION_ID, found @ 1..=VERSION, _) => Ok(found),
         (APPLICATION_ID, found, _) if found > VERSION => {
             Err(StoreError::Newer { file: file.into(), found, known: VERSION })
         }

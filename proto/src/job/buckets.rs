@@ -21,7 +21,7 @@ use banyan_protocols::party::Role;
 use sha2::{Digest as _, Sha256};
 use siphasher::sip::SipHasher24;
 
-use super::Limits;
+use super::Spec;
 use crate::canonical::Digest;
 
 /// The most buckets of a stage: 2^16 rows each at the largest bands.
@@ -42,14 +42,16 @@ pub(crate) struct Cut {
 impl Cut {
     /// The least power of two, from `limits.buckets_min` on, with which one bucket of both parties fits three quarters of
     /// `limits.memory_mb` at each of them (the last quarter is the local engine's). One where the result is no list of
-    /// rows: what is opened of a part would be told of every part.
-    pub(crate) fn new(protocol: &dyn Protocol, whole: Parameters, limits: &Limits) -> Self {
+    /// rows: what is opened of a part would be told of every part. And one for a cascade, whose later keys are of rows that
+    /// lie in other buckets.
+    pub(crate) fn new(protocol: &dyn Protocol, whole: Parameters, spec: &Spec) -> Self {
+        let limits = &spec.limits;
         let cut = |buckets: u32| {
             let rows = |role| rows_of_one(whole.sizes.of(role), buckets);
             let sizes = Sizes { receiver: rows(Role::Receiver), sender: rows(Role::Sender) };
             Self { buckets, bucket: Parameters { sizes, ..whole } }
         };
-        if !by_row(whole.form) {
+        if !by_row(whole.form) || spec.is_cascade() {
             return cut(1);
         }
         let room = (u64::from(limits.memory_mb) << 20) / 4 * 3;
@@ -131,7 +133,7 @@ mod tests {
     use banyan_protocols::CATALOGUE;
 
     use super::*;
-    use crate::job::{Plan, ResultKind, Spec, Stage};
+    use crate::job::{Plan, ResultKind, Stage};
 
     #[test]
     fn a_set_that_does_not_fit_is_cut_into_buckets() {
@@ -174,6 +176,22 @@ mod tests {
         assert_eq!(
             refused.unwrap_err().to_string(),
             "limits.buckets_min: cardinality is opened whole: of buckets, each one's part of it would be told; leave it out"
+        );
+    }
+
+    #[test]
+    fn a_cascade_is_not_cut() {
+        let mut spec = Spec::from_toml(Spec::EXAMPLE).unwrap();
+        for party in &mut spec.parties {
+            party.else_key = vec![party.key.clone()];
+            (party.rows_at_most, spec.limits.memory_mb) = (1 << 24, 64);
+        }
+        assert_eq!(Plan::derive(&spec, &CATALOGUE).unwrap().stages.iter().map(|s| s.buckets).sum::<u32>(), 2);
+        spec.limits.buckets_min = 2;
+        assert_eq!(
+            Plan::derive(&spec, &CATALOGUE).unwrap_err().to_string(),
+            "limits.buckets_min: the job has more than one key: what an earlier one found lies in other buckets; \
+             leave it out, or give one key"
         );
     }
 

@@ -64,7 +64,7 @@ fn fastest(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> Resul
         .iter()
         .filter(|protocol| fits(protocol.descriptor()))
         .map(|protocol| {
-            let cut = Cut::new(protocol, *parameters, &spec.limits);
+            let cut = Cut::new(protocol, *parameters, spec);
             let costs: [Cost; 2] = [Role::Receiver, Role::Sender].map(|role| cut.cost(protocol, role));
             (Expected::of(&costs, spec.network.line()).total_us, protocol)
         })

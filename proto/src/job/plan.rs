@@ -89,8 +89,15 @@ impl Plan {
                 "leave it out",
             ));
         }
+        if spec.limits.buckets_min > 1 && spec.is_cascade() {
+            return Err(SpecError::new(
+                "limits.buckets_min",
+                "the job has more than one key: what an earlier one found lies in other buckets",
+                "leave it out, or give one key",
+            ));
+        }
         let choice = choose(spec, catalogue, &whole)?;
-        let cut = Cut::new(choice.protocol, whole, &spec.limits);
+        let cut = Cut::new(choice.protocol, whole, spec);
         let task = |party: &PartyId, role: Role| {
             let cost = cut.cost(choice.protocol, role);
             Task {
@@ -110,6 +117,18 @@ impl Plan {
         let stage = Stage { protocol, form: whole.form.name().into(), buckets: cut.buckets, tasks };
         let keys = spec.parties.iter().map(|party| party.keys().count()).max().unwrap_or(0);
         Ok(Self { spec: spec.digest(), reason: choice.reason, stages: vec![stage; keys] })
+    }
+
+    /// How many sessions an attempt has, each under a task number below this: one for each bucket of each stage, in order, and
+    /// where a stage has several, one more for the attempt itself.
+    pub fn sessions(&self) -> u32 {
+        let buckets: u32 = self.stages.iter().map(|stage| stage.buckets).sum();
+        buckets + u32::from(self.is_resumable())
+    }
+
+    /// Whether an attempt that was cut off can be gone on with: where it runs in buckets.
+    pub fn is_resumable(&self) -> bool {
+        self.stages.iter().any(|stage| stage.buckets > 1)
     }
 }
 

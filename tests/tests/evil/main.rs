@@ -99,7 +99,7 @@ impl Stage {
 
     async fn prepare(&self, spec: &Spec, attempt: u32, admissions: &[Bytes]) {
         let job = spec.digest().0.to_vec().into();
-        let prepare = wire::Prepare { job, attempt, admissions: admissions.to_vec(), reviews: Vec::new() };
+        let prepare = wire::Prepare { job, attempt, admissions: admissions.to_vec(), ..wire::Prepare::default() };
         self.line.say(instruction::Body::Prepare(prepare)).await;
     }
 

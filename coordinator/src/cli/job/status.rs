@@ -36,7 +36,7 @@ pub(crate) fn describe(job: &JobView) -> String {
         let _ = write!(out, ": {}", job.reason);
     }
     let _ = writeln!(out, "\nattempt {}, proposed {}, last change {}", job.attempt, job.proposed, job.changed);
-    let mut rows = vec![["PARTY", "NODE", "PHASE", "SENT", "DETAIL"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["PARTY", "NODE", "PHASE", "DONE", "SENT", "DETAIL"].map(str::to_owned).to_vec()];
     rows.extend(job.parties.iter().map(row));
     out.push_str(&table(&rows));
     if let Some(hint) = hint(job) {
@@ -49,7 +49,7 @@ pub(crate) fn describe(job: &JobView) -> String {
 fn row(party: &PartyView) -> Vec<String> {
     let online = if party.online { "online" } else { "away" };
     let phase = if party.phase.is_empty() { "asked" } else { &party.phase };
-    vec![party.name.to_string(), online.into(), phase.into(), bytes(party.bytes_out), party.detail.clone()]
+    vec![party.name.to_string(), online.into(), phase.into(), party.far(), bytes(party.bytes_out), party.detail.clone()]
 }
 
 fn hint(job: &JobView) -> Option<&'static str> {
@@ -59,7 +59,7 @@ fn hint(job: &JobView) -> Option<&'static str> {
         }
         State::Proposed => Some("waits for the approvers: `banyan-node inbox` and `banyan-node approve` at each party"),
         State::Failed => {
-            Some("propose the same file again for a new attempt, which spends another run of the scenario")
+            Some("propose the same file again for a new attempt, which spends another run unless it goes on in buckets")
         }
         State::Refused => Some("each node's own log has the reason: `banyan-node inbox` at the party that refused"),
         _ => None,

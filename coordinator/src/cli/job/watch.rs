@@ -35,7 +35,7 @@ pub(crate) async fn run(args: WatchArgs, as_json: bool) -> Result<Answer, Failur
     let progress = Progress::new(as_json);
     let end = follow(&mut client, &job.digest, |job| {
         progress.step(&now(job));
-        progress.fraction(job.fraction());
+        progress.far(&far(job), job.fraction());
     })
     .await?;
     drop(progress);
@@ -61,6 +61,11 @@ pub(crate) async fn follow(
         }
     }
     Err(Failure::not_now("the coordinator ended the line before the job was over; the job goes on: watch it again"))
+}
+
+/// How far the slowest party is.
+pub(crate) fn far(job: &JobView) -> String {
+    job.slowest().map(|party| format!("{} {}", party.name, party.far())).unwrap_or_default()
 }
 
 /// What happens now, in one line.

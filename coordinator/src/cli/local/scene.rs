@@ -18,7 +18,7 @@ use crate::cli::answer::Failure;
 use crate::cli::client::Client;
 use crate::cli::developer::Developer;
 use crate::cli::evidence::Receipt;
-use crate::cli::job::watch::now;
+use crate::cli::job::watch::{far, now};
 use crate::cli::programs::{Program, Programs};
 use crate::cli::progress::Progress;
 use crate::cli::view::JobView;
@@ -238,7 +238,7 @@ impl Scene {
         while let Some(change) = changes.next().await {
             let job = change?;
             play.progress.step(&now(&job));
-            play.progress.fraction(job.fraction());
+            play.progress.far(&far(&job), job.fraction());
             if admitted.is_none() && job.state != State::Proposed {
                 admitted = Some(Instant::now());
             }

@@ -22,7 +22,9 @@ fn job() -> Job {
         name: "match".parse().unwrap(),
         proposer: party("ada"),
         scenario: Digest([8; 32]),
-        stages: 1,
+        sessions: 1,
+        resumable: false,
+        resumes: 0,
         deadline_s: 60,
         valid_until_ms: 1_000_000,
         state: State::Proposed,
@@ -40,11 +42,18 @@ fn both(say: Say) -> Vec<(PartyId, Say)> {
 }
 
 fn ok(attempt: u32) -> Ending {
-    Ending { attempt, failure: None, receipt: vec![1], metrics: vec![2] }
+    Ending { attempt, failure: None, cut_off: false, receipt: vec![1], metrics: vec![2], at_ms: 90 }
 }
 
 fn failed(attempt: u32) -> Ending {
-    Ending { attempt, failure: Some("input".into()), receipt: Vec::new(), metrics: Vec::new() }
+    Ending {
+        attempt,
+        failure: Some("input".into()),
+        cut_off: false,
+        receipt: Vec::new(),
+        metrics: Vec::new(),
+        at_ms: 90,
+    }
 }
 
 fn admitted() -> Job {
@@ -234,4 +243,33 @@ fn who_comes_back_hears_what_it_missed() {
     job.phase(&party("bank"), 1, Phase::Running);
     assert_eq!(job.reminder(&party("bank"), 30), None);
     assert_eq!(job.reminder(&party("nobody"), 30), None);
+}
+
+#[test]
+fn a_job_in_buckets_that_was_cut_off_goes_on_by_itself_a_few_times() {
+    let cut_off = |attempt| Ending { failure: Some("link".into()), cut_off: true, ..failed(attempt) };
+    let mut whole = admitted();
+    assert_eq!(whole.ended(&party("bank"), cut_off(1)), [(party("bureau"), Say::Stop)]);
+    assert_eq!(whole.state, State::Failed, "a job without buckets waits for a person");
+
+    let mut job = Job { resumable: true, ..admitted() };
+    for attempt in 1..=RESUMES_MAX {
+        assert_eq!(job.ended(&party("bank"), cut_off(attempt)), both(Say::Prepare));
+        assert_eq!(
+            (job.state, job.attempt, job.resumes, job.started_ms),
+            (State::Approved, attempt + 1, attempt, Some(90))
+        );
+        assert_eq!(job.reason, "goes on by itself: bank failed: link");
+        assert!(job.ended(&party("bureau"), cut_off(attempt)).is_empty(), "a late word of the attempt before");
+    }
+    assert_eq!(job.ended(&party("bank"), cut_off(RESUMES_MAX + 1)), [(party("bureau"), Say::Stop)]);
+    assert_eq!(job.state, State::Failed);
+    job.retry(100).unwrap();
+    assert_eq!(job.resumes, 0, "a person asked");
+    assert_eq!(
+        job.ended(&party("bank"), failed(job.attempt)),
+        [(party("bureau"), Say::Stop)],
+        "what is wrong stays so"
+    );
+    assert_eq!(job.state, State::Failed);
 }
