@@ -148,9 +148,18 @@ mod tests {
 
         let change = |sql: &str| Connection::open(home.state()).unwrap().execute_batch(sql).unwrap();
         let refused = || Store::open(&home).unwrap_err().to_string();
-        change("PRAGMA user_version = 2");
-        assert!(refused().ends_with("was written by a newer banyan (schema 2, this one knows 1); use the newer one"));
-        change("PRAGMA user_version = 1; PRAGMA application_id = 7");
+        change(
+            "ALTER TABLE jobs DROP COLUMN resumes; ALTER TABLE jobs DROP COLUMN resumable;
+             ALTER TABLE jobs RENAME COLUMN sessions TO stages; PRAGMA user_version = 1",
+        );
+        assert_eq!(
+            Store::open(&home).unwrap().open_jobs().unwrap(),
+            [],
+            "a file of the first version gets what it lacks"
+        );
+        change("PRAGMA user_version = 3");
+        assert!(refused().ends_with("was written by a newer banyan (schema 3, this one knows 2); use the newer one"));
+        change("PRAGMA user_version = 2; PRAGMA application_id = 7");
         assert!(refused().contains("is damaged: it is a database, but not of a coordinator"));
         std::fs::write(home.state(), "no database at all, for sure").unwrap();
         assert!(refused().contains("file is not a database"));

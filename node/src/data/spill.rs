@@ -159,7 +159,11 @@ mod tests {
         let mut spilled = spill.finish().unwrap();
         let all = |spilled: &Spilled, stream| {
             let mut all = Vec::new();
-            spilled.read(stream, |block| Ok(all.extend_from_slice(block))).map(|()| all)
+            let read = spilled.read(stream, |block| {
+                all.extend_from_slice(block);
+                Ok(())
+            });
+            read.map(|()| all)
         };
         for stream in [0, 1] {
             let expected: Vec<u8> =

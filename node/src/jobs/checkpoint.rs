@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use super::Desk;
 use super::basis::fresh_seed;
 use super::failure::Failure;
-use crate::store::Checkpoint;
+use crate::store::JobCheckpoint;
 
 /// Bytes of the salt before a sealed outcome, and of the tag behind it.
 const SALT: usize = 32;
@@ -61,9 +61,9 @@ pub(crate) fn salt(identity: &Identity, job: &Digest) -> Result<Zeroizing<[u8; 3
 
 impl Desk {
     /// What may be gone on with: as much as one run pays for.
-    pub(crate) fn checkpoint(&self, job: &Digest, buckets: u32) -> Result<Option<Checkpoint>, Failure> {
+    pub(crate) fn checkpoint(&self, job: &Digest, buckets: u32) -> Result<Option<JobCheckpoint>, Failure> {
         let kept = self.store.checkpoint(job)?;
-        let repeats = |kept: &Checkpoint| kept.begun.saturating_sub(kept.done.len() as u32);
+        let repeats = |kept: &JobCheckpoint| kept.begun.saturating_sub(kept.done.len() as u32);
         Ok(kept.filter(|kept| repeats(kept) <= repeats_max(buckets)))
     }
 

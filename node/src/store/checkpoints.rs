@@ -8,7 +8,7 @@ use super::{Result, Store, StoreError, now};
 
 /// How far a job is at this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct JobCheckpoint {
     /// What it rests on: plan, snapshots of all parties, and the attempt that spent the run.
     pub basis: Digest,
     /// The attempt that spent the run.
@@ -56,12 +56,12 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub fn checkpoint(&self, job: &Digest) -> Result<Option<Checkpoint>> {
+    pub fn checkpoint(&self, job: &Digest) -> Result<Option<JobCheckpoint>> {
         self.with(|c| {
             let one = "SELECT basis, attempt, begun FROM checkpoints WHERE job = ?1";
             let read = |row: &rusqlite::Row<'_>| {
                 let (basis, attempt, begun) = (Digest(row.get(0)?), row.get(1)?, row.get(2)?);
-                Ok(Checkpoint { basis, attempt, begun, done: Vec::new() })
+                Ok(JobCheckpoint { basis, attempt, begun, done: Vec::new() })
             };
             let Some(mut checkpoint) = c.query_row(one, [job.0], read).optional()? else { return Ok(None) };
             let mut done = c.prepare("SELECT bucket FROM buckets WHERE job = ?1 ORDER BY bucket")?;

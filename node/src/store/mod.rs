@@ -24,7 +24,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use approvals::Halt;
 pub use attempts::{Attempt, Ending, Phase, Progress};
-pub use checkpoints::Checkpoint;
+pub use checkpoints::JobCheckpoint;
 pub use error::StoreError;
 pub use offers::{OFFERS_MAX, Offer, Standing};
 pub use peers::{INTRODUCTIONS_MAX, Peer};

@@ -271,9 +271,9 @@ fn a_damaged_or_foreign_or_newer_file_is_refused_with_what_to_do() {
     assert!(error.contains("it is a database, but not of a node"), "{error}");
 
     let place = Place::new();
-    place.open().write(|t| Ok(t.pragma_update(None, "user_version", 2)?)).unwrap();
+    place.open().write(|t| Ok(t.pragma_update(None, "user_version", 3)?)).unwrap();
     let error = Store::open(&place.home).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
 
     let place = Place::new();
     let store = place.open();
@@ -281,6 +281,44 @@ fn a_damaged_or_foreign_or_newer_file_is_refused_with_what_to_do() {
     store.write(|t| Ok(t.execute("UPDATE halt SET since = 'canary'", [])?)).unwrap();
     let error = store.halted().unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }) && !error.to_string().contains("canary"), "{error}");
+}
+
+#[test]
+fn a_file_of_the_first_version_gets_what_it_lacks_and_keeps_what_it_has() {
+    let place = Place::new();
+    let store = place.open();
+    store.begin_attempt(&JOB, 1).unwrap();
+    store
+        .write(|t| Ok(t.execute_batch("DROP TABLE buckets; DROP TABLE checkpoints; PRAGMA user_version = 1")?))
+        .unwrap();
+    drop(store);
+    let store = place.open();
+    assert_eq!((store.attempts(&JOB).unwrap().len(), store.checkpoint(&JOB).unwrap()), (1, None));
+    store.begin_checkpoint(&JOB, &Digest([1; 32]), 1).unwrap();
+}
+
+#[test]
+fn a_checkpoint_holds_what_is_done_on_one_basis() {
+    let store = Place::new().open();
+    let (basis, other) = (Digest([1; 32]), Digest([2; 32]));
+    assert!(store.put_bucket(&JOB, &basis, 0, b"x").is_err(), "there is none");
+    store.begin_checkpoint(&JOB, &basis, 3).unwrap();
+    for bucket in [5, 2] {
+        store.begin_bucket(&JOB, &basis).unwrap();
+        store.put_bucket(&JOB, &basis, bucket, &[bucket as u8]).unwrap();
+    }
+    store.begin_bucket(&JOB, &basis).unwrap();
+    store.put_bucket(&JOB, &basis, 5, b"again").unwrap();
+    let kept = store.checkpoint(&JOB).unwrap().unwrap();
+    assert_eq!(kept, JobCheckpoint { basis, attempt: 3, begun: 3, done: vec![2, 5] });
+    assert_eq!(store.bucket(&JOB, 5).unwrap(), b"again");
+    assert!(store.bucket(&JOB, 4).is_err());
+    assert!(store.begin_bucket(&JOB, &other).is_err() && store.put_bucket(&JOB, &other, 1, b"late").is_err());
+    store.begin_checkpoint(&JOB, &other, 4).unwrap();
+    let anew = JobCheckpoint { basis: other, attempt: 4, begun: 0, done: Vec::new() };
+    assert_eq!((store.checkpoint(&JOB).unwrap(), store.checkpoints().unwrap()), (Some(anew), vec![JOB]));
+    store.drop_checkpoint(&JOB).unwrap();
+    assert_eq!(store.checkpoint(&JOB).unwrap(), None);
 }
 
 #[test]

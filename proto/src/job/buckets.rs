@@ -124,7 +124,7 @@ impl Split {
     pub fn bucket_of(&self, key: &[u8]) -> u32 {
         let mut hash = self.hash;
         hash.write(key);
-        (u128::from(hash.finish()) * u128::from(self.buckets) >> 64) as u32
+        ((u128::from(hash.finish()) * u128::from(self.buckets)) >> 64) as u32
     }
 }
 
