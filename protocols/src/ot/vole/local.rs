@@ -3,7 +3,7 @@
 use rand_core::CryptoRng;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use zeroize::{DefaultIsZeroes, Zeroizing};
+use zeroize::{DefaultIsZeroes, Zeroize, Zeroizing};
 
 use super::msg::Verdict;
 use crate::bits::Bits;
@@ -173,10 +173,10 @@ impl Grown {
     }
 
     /// B, of which the first elements are kept.
-    pub(super) fn encode(self, code: &Code) -> Zeroizing<Vec<u128>> {
+    pub(super) fn encode(self, code: &Code, kept: usize) -> Zeroizing<Vec<u128>> {
         let mut dense = self.dense;
         code.encode(&mut dense);
-        dense
+        keep(dense, kept)
     }
 
     /// A and C, of which the first elements are kept.
@@ -185,6 +185,7 @@ impl Grown {
         code: &Code,
         forest: &Forest,
         noise: &Noise<F>,
+        kept: usize,
     ) -> (Zeroizing<Vec<F>>, Zeroizing<Vec<u128>>) {
         let mut dense = self.dense;
         let mut sparse = Zeroizing::new(vec![F::default(); forest.len()]);
@@ -196,8 +197,16 @@ impl Grown {
             }
         });
         code.encode_pair(&mut sparse, &mut dense);
-        (sparse, dense)
+        (keep(sparse, kept), keep(dense, kept))
     }
+}
+
+/// The first elements of a vector, in its place; the others are erased and their memory given back.
+fn keep<T: DefaultIsZeroes>(mut vector: Zeroizing<Vec<T>>, kept: usize) -> Zeroizing<Vec<T>> {
+    vector[kept..].zeroize();
+    vector.truncate(kept);
+    vector.shrink_to_fit();
+    vector
 }
 
 /// The choices of all batches, in one vector.

@@ -45,7 +45,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use zeroize::{DefaultIsZeroes, Zeroizing};
 
 use super::collect;
 use super::extension::{self, BATCH};
@@ -93,7 +93,7 @@ pub async fn send<F: Scalar>(s: &Session, peer: &PartyId, length: usize) -> Resu
     let keys = collect(transfers.random(&s.step("paths"), batches * paths, BATCH)?, batches * paths).await?;
 
     let (forest, code) = (plan.forest(), plan.code());
-    let mut b = Zeroizing::new(Vec::with_capacity(length));
+    let mut b = Zeroizing::default();
     for (number, kept) in plan.batches().enumerate() {
         let s = s.step(format_args!("batch-{number}"));
         let mut channel = s.channel(peer)?;
@@ -106,7 +106,7 @@ pub async fn send<F: Scalar>(s: &Session, peer: &PartyId, length: usize) -> Resu
         let (verdict, grown) = s.compute(move || (grown.verdict(&forest, chi, &binding), grown)).await?;
         channel.send(&verdict).await?;
         channel.finish().await?;
-        b.extend_from_slice(&s.compute(move || grown.encode(&code)).await?[..kept]);
+        append(&mut b, length, s.compute(move || grown.encode(&code, kept)).await?);
     }
     Ok(Sent { delta: Zeroizing::new(transfers.delta()), b })
 }
@@ -118,8 +118,7 @@ pub async fn send<F: Scalar>(s: &Session, peer: &PartyId, length: usize) -> Resu
 /// [`crate::error::Error::Deviation`] names a peer that breaks the protocol.
 pub async fn receive<F: Scalar>(s: &Session, peer: &PartyId, length: usize) -> Result<Received<F>> {
     let plan = Plan::new::<F>(length);
-    let mut all =
-        Received { a: Zeroizing::new(Vec::with_capacity(length)), c: Zeroizing::new(Vec::with_capacity(length)) };
+    let mut all = Received { a: Zeroizing::default(), c: Zeroizing::default() };
     if length == 0 {
         return Ok(all);
     }
@@ -154,9 +153,20 @@ pub async fn receive<F: Scalar>(s: &Session, peer: &PartyId, length: usize) -> R
             return Err(channel.deviation(Fault::Check { check: "leaves" }));
         }
         channel.finish().await?;
-        let (a, c) = s.compute(move || grown.encode_with(&code, &forest, &noise)).await?;
-        all.a.extend_from_slice(&a[..kept]);
-        all.c.extend_from_slice(&c[..kept]);
+        let (a, c) = s.compute(move || grown.encode_with(&code, &forest, &noise, kept)).await?;
+        append(&mut all.a, length, a);
+        append(&mut all.c, length, c);
     }
     Ok(all)
+}
+
+/// Appends a batch to what will have `length` elements: the only one as it is, others to a vector that never moves.
+fn append<T: DefaultIsZeroes>(all: &mut Zeroizing<Vec<T>>, length: usize, batch: Zeroizing<Vec<T>>) {
+    if batch.len() == length {
+        *all = batch;
+    } else {
+        let missing = length - all.len();
+        all.reserve_exact(missing);
+        all.extend_from_slice(&batch);
+    }
 }
