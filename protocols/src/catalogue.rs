@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::items::{Items, Rows};
 use crate::party::Role;
 use crate::psi::ecdh::Ecdh;
+use crate::psi::unbalanced::Unbalanced;
 use crate::session::Session;
 
 /// A protocol that a spec can name.
@@ -219,7 +220,7 @@ impl Catalogue {
 }
 
 /// The protocols of this build.
-pub static CATALOGUE: Catalogue = Catalogue::new(&[&Ecdh::DH, &Ecdh::ECDH, &Ecdh::ECDH_SM]);
+pub static CATALOGUE: Catalogue = Catalogue::new(&[&Ecdh::DH, &Ecdh::ECDH, &Ecdh::ECDH_SM, &Unbalanced::NEW]);
 
 #[cfg(test)]
 mod tests {

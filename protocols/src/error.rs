@@ -91,6 +91,18 @@ pub enum Fault {
         /// What was checked.
         check: &'static str,
     },
+    /// An element of an ascending stream that is not above the one before it.
+    #[error("element {index} is not above the one before it")]
+    Order {
+        /// Position in the stream of elements, counted from 0.
+        index: u64,
+    },
+    /// More queries than were approved.
+    #[error("more queries than the {left} that are left of what was approved")]
+    Allowance {
+        /// How many are left.
+        left: u64,
+    },
     /// Bytes that are no canonical encoding of an element.
     #[error("element {index} is not a canonical group element")]
     Encoding {
@@ -117,6 +129,18 @@ pub enum InputError {
         first: u64,
         /// Position of the second.
         second: u64,
+    },
+    /// An item to be added that the prepared set has.
+    #[error("item {item} is in the prepared set: leave it out")]
+    Present {
+        /// Its position among those to be added.
+        item: u64,
+    },
+    /// An item to be taken away that the prepared set has not.
+    #[error("item {item} is not in the prepared set: leave it out")]
+    Absent {
+        /// Its position among those to be taken away.
+        item: u64,
     },
     /// A result form or a size that the protocol does not have.
     #[error("protocol {protocol} cannot do this: {reason}")]

@@ -116,6 +116,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next `count` arrays. Nothing is allocated before the bytes are known to be there.
+    ///
+    /// # Errors
+    /// [`Malformed::Short`] where fewer are left.
+    pub fn arrays<const N: usize>(&mut self, count: usize) -> Result<Vec<[u8; N]>, Malformed> {
+        let (arrays, _) = self.bytes(count.saturating_mul(N))?.as_chunks::<N>();
+        Ok(arrays.to_vec())
+    }
+
     /// The next number, little endian.
     ///
     /// # Errors

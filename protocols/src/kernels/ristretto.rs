@@ -85,6 +85,12 @@ impl SecretScalar {
         (!is_zero).then_some(k)
     }
 
+    /// 1/k: what undoes a multiplication by k.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        Self(self.0.invert())
+    }
+
     /// k/2 modulo the order: the engines multiply by this, because doubles are encoded without a square root each.
     fn halved(&self) -> Zeroizing<Scalar> {
         Zeroizing::new(self.0.div_by_2())

@@ -3,6 +3,7 @@
 pub mod ecdh;
 
 mod set;
+pub mod unbalanced;
 
 use std::future::Future;
 

@@ -20,6 +20,12 @@ enum Kind {
     Dummy = 1,
 }
 
+/// An item in the parts that [`Padded::hashes`] gives it in.
+pub(super) fn item_parts(item: &[u8]) -> [&[u8]; 2] {
+    const ITEM: &[u8] = &[Kind::Item as u8];
+    [ITEM, item]
+}
+
 /// A party's set, padded to its band with dummies that no other party has, in an order that only this party knows.
 pub(super) struct Padded {
     items: Items,
@@ -68,7 +74,7 @@ impl Padded {
     pub(super) fn hashes<T>(&self, positions: Range<usize>, hash: impl Fn(&[&[u8]]) -> T) -> Vec<T> {
         let element = |row: &u32| {
             if (*row as usize) < self.items.len() {
-                hash(&[&[Kind::Item as u8], self.items.get(*row as usize)])
+                hash(&item_parts(self.items.get(*row as usize)))
             } else {
                 hash(&[&[Kind::Dummy as u8], self.dummies.as_slice(), &row.to_le_bytes()])
             }
@@ -140,7 +146,7 @@ pub(super) fn shuffle<T>(values: &mut [T], rng: &mut SessionRng, stop: &Stop<'_>
 }
 
 /// A uniform number below `bound`, without the bias of a remainder (Lemire 2019, algorithm 5).
-fn below(bound: u64, rng: &mut SessionRng) -> u64 {
+pub(super) fn below(bound: u64, rng: &mut SessionRng) -> u64 {
     let threshold = bound.wrapping_neg() % bound;
     loop {
         let product = u128::from(rng.next_u64()) * u128::from(bound);
@@ -154,7 +160,7 @@ fn below(bound: u64, rng: &mut SessionRng) -> u64 {
 ///
 /// # Errors
 /// [`InputError::Duplicate`] names the first pair; or the run was stopped.
-fn refuse_duplicates(items: &Items, stop: &Stop<'_>) -> Result<()> {
+pub(super) fn refuse_duplicates(items: &Items, stop: &Stop<'_>) -> Result<()> {
     let mut seen = HashMap::with_capacity(items.len());
     for (row, item) in items.iter().enumerate() {
         stop.check()?;

@@ -21,7 +21,7 @@ impl Message for Points {
     }
 
     fn read(r: &mut Reader<'_>, count: usize) -> Result<Self, Malformed> {
-        Ok(Self(arrays(r, count)?))
+        Ok(Self(r.arrays(count)?))
     }
 }
 
@@ -41,7 +41,7 @@ impl Message for Tags {
     }
 
     fn read(r: &mut Reader<'_>, count: usize) -> Result<Self, Malformed> {
-        Ok(Self(arrays(r, count)?))
+        Ok(Self(r.arrays(count)?))
     }
 }
 
@@ -66,11 +66,4 @@ impl Message for Bits {
         }
         Ok(Self((0..count).map(bit).collect()))
     }
-}
-
-/// `count` arrays of `N` bytes; nothing is allocated before the bytes are known to be there.
-fn arrays<const N: usize>(r: &mut Reader<'_>, count: usize) -> Result<Vec<[u8; N]>, Malformed> {
-    let bytes = r.bytes(count.saturating_mul(N))?;
-    let (arrays, _) = bytes.as_chunks::<N>();
-    Ok(arrays.to_vec())
 }

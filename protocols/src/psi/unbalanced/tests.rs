@@ -1,0 +1,57 @@
+//! What the issue lists: agrees with the oracle, costs what it declares, survives every schedule, names every deviation; and
+//! the tags that outlive a run.
+
+mod agree;
+mod cheat;
+mod parse;
+mod prepared;
+
+use crate::catalogue::{Form, Input, Output, Parameters, Protocol, Sizes};
+use crate::error::Result;
+use crate::items::Items;
+use crate::party::{PartyId, Role, Roster};
+use crate::session::Session;
+use crate::sim::{Run, World};
+
+use super::Unbalanced;
+
+fn bank() -> PartyId {
+    PartyId::new("bank").unwrap()
+}
+
+fn bureau() -> PartyId {
+    PartyId::new("bureau").unwrap()
+}
+
+/// The bank receives, the bureau sends.
+fn pair() -> Roster {
+    Roster::pair(bank(), bureau())
+}
+
+fn parameters(receiver: u64, sender: u64) -> Parameters {
+    Parameters { sizes: Sizes { receiver, sender }, form: Form::RowsToReceiver }
+}
+
+/// `count` keys from `first` on.
+fn keys(first: u64, count: u64) -> Items {
+    (first..first + count).map(|number| format!("id-{number:016}")).collect()
+}
+
+/// Several messages even for small bands.
+fn small(batch: usize) -> Unbalanced {
+    Unbalanced { batch }
+}
+
+async fn honest(protocol: Unbalanced, s: Session, role: Role, p: Parameters, items: Items) -> Result<Output> {
+    protocol.run(&s, role, p, Input::Items(items)).await
+}
+
+fn run(world: &World, protocol: Unbalanced, p: Parameters, x: &Items, y: &Items) -> Run<Output> {
+    world.run(&pair(), |s, role| {
+        let items = match role {
+            Role::Receiver => x.clone(),
+            Role::Sender => y.clone(),
+        };
+        honest(protocol, s, role, p, items)
+    })
+}
