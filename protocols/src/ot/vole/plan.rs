@@ -74,7 +74,7 @@ pub fn cost<F: Scalar>(length: usize, role: Role) -> Cost {
         Role::Receiver => FRAME_HEADER + Challenge::BYTES,
     };
     Cost {
-        rounds: set_up.rounds + noise.rounds + 3 * batches as u32,
+        rounds: set_up.rounds + noise.rounds + 1 + 4 * batches as u32, // end marks are waited for
         bytes_out: set_up.bytes_out + noise.bytes_out + paths.bytes_out + (batches * frames) as u64,
         group_ops: set_up.group_ops,
         cpu_us: 0,

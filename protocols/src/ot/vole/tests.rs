@@ -230,7 +230,7 @@ fn packed_transfers_are_products() {
     let values = [0, 1, 1 << 127, 0xdead_beef, u128::MAX];
     let bits = |value: u128| (0..128).map(move |k| value >> k & 1);
     let q: Vec<u128> = (0..128 * values.len() as u128).map(|n| mul(n + 1, delta ^ 77)).collect();
-    let t: Vec<u128> = q.iter().zip(values.into_iter().flat_map(bits)).map(|(q, bit)| q ^ bit * delta).collect();
+    let t: Vec<u128> = q.iter().zip(values.into_iter().flat_map(bits)).map(|(q, bit)| q ^ (bit * delta)).collect();
     let (b, c) = (Correlated::pack::<u128>(&q), Correlated::pack::<u128>(&t));
     for (value, (b, c)) in values.iter().zip(b.all().zip(c.all())) {
         assert_eq!(c, mul(*value, delta) ^ b);
