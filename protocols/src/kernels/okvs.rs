@@ -32,6 +32,7 @@ mod tests;
 
 use rand_core::CryptoRng;
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 use self::dense::{Sums, solve};
 use self::peel::{Step, eliminate, peel};
@@ -117,9 +118,9 @@ pub struct Okvs {
     hash: Aes128,
 }
 
-/// Keys in the order of their bins, so that work on them stays within a bin at a time.
+/// Keys in the order of their bins, so that work on them stays within a bin at a time. Erased on drop.
 pub struct Arranged {
-    keys: Vec<u128>,
+    keys: Zeroizing<Vec<u128>>,
     places: Vec<u32>,
     /// How many keys each bin has.
     sizes: Vec<usize>,
@@ -165,7 +166,7 @@ impl Okvs {
         self.each_row(keys, |_, row| sizes[usize::from(row.bin)] += 1);
         let mut ends: Vec<usize> =
             sizes.iter().scan(0, |end, size| Some(std::mem::replace(end, *end + size))).collect();
-        let (mut arranged, mut places) = (vec![0; keys.len()], vec![0; keys.len()]);
+        let (mut arranged, mut places) = (Zeroizing::new(vec![0; keys.len()]), vec![0; keys.len()]);
         self.each_row(keys, |place, row| {
             let end = &mut ends[usize::from(row.bin)];
             (arranged[*end], places[*end]) = (keys[place], place as u32);

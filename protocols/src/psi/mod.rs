@@ -1,6 +1,7 @@
 //! Private set intersection: the trait whose two methods face each other on a protocol's page.
 
 pub mod ecdh;
+pub mod rr22;
 
 mod set;
 pub mod unbalanced;

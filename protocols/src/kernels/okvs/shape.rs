@@ -1,6 +1,6 @@
 //! How large a store is: a function of the number of keys, in integers, so that two parties never differ in it.
 //!
-//! With `n` keys there are `b = ceil(n / 2^14)` bins, and one for none. A bin is made for `k` keys, the most that any has
+//! With `n` keys there are `b = ceil(n / (3 * 2^13))` bins, and one for none. A bin is made for `k` keys, the most that any has
 //! but with probability 2^-42, and has `ceil(e k) + 3` slots. The failure of an encoding is at most the sum of three:
 //!
 //! 1. **A bin has more than k keys**, 2^-42: with μ = n/b, Bernstein's inequality bounds a bin above μ + t by
@@ -21,7 +21,7 @@ use super::Row;
 pub const DENSE: usize = 48;
 
 /// Keys per bin, on average: what belongs to a bin of 128-bit values fits a second cache of 1 MiB.
-const BIN_KEYS: usize = 1 << 14;
+const BIN_KEYS: usize = 3 << 13;
 
 /// The most keys of a store: bins have 16-bit numbers, and gaps stay as rare as stated.
 pub const KEYS_MAX: usize = 1 << 28;

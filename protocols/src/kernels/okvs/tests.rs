@@ -187,5 +187,5 @@ fn sizes() {
         assert!(Shape::new(keys).len() <= Shape::new(keys + 1).len());
     }
     const LARGEST: Shape = Shape::new(shape::KEYS_MAX);
-    const { assert!(LARGEST.bins() <= 1 << 14 && LARGEST.slots() < 1 << 15) };
+    const { assert!(LARGEST.bins() <= 1 << 14 && LARGEST.slots() < 1 << 16) };
 }
