@@ -12,8 +12,8 @@
 //! Processor time of one run on a shared 3.7 GHz server core, in batches of 256; `cargo bench -p banyan-benches --bench
 //! kernels` gives those of another machine.
 //!
-//! [`aes`] hashes blocks and [`gf128`] multiplies elements with vectors of AVX-512, beside them portable twins. They are short
-//! calls on the calling thread; the others fan out.
+//! [`aes`] and [`sha256`] hash and [`gf128`] multiplies with vectors of AVX-512, beside them portable twins. They are short calls
+//! on the calling thread. [`okvs`] is safe code on top of them.
 //!
 //! A kernel never blocks, awaits, logs or locks. Where it fans out, it does with rayon, so it is called from
 //! [`crate::session::Session::compute`]. Which engine runs is decided at run time from what the processor offers; all
@@ -35,5 +35,6 @@ pub mod lpn;
 pub mod okvs;
 pub mod pprf;
 pub mod ristretto;
+pub mod sha256;
 pub mod sm2;
 pub mod transpose;

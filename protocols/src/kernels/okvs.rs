@@ -11,10 +11,11 @@
 //!           fill what nothing decides at random; then give each peeled row its slot, the last one first
 //! ```
 //!
-//! **Source.** Raghuraman and Rindal 2022 (CCS, "Blazing fast PSI from improved OKVS and subfield VOLE", eprint 2022/320),
-//! weight three and clusters; peeling with gaps: sections 3 and 4; the parameters: see [`shape`]. One thing differs: the
-//! dense part is one for all bins, with bits for coefficients. Gaps are so rare that one part has room for those of all
-//! bins; and with bits a decoding is linear over GF(2), hence the same for values of any width.
+//! **Source.** Raghuraman and Rindal 2022 (CCS, "Blazing fast PSI from improved OKVS and subfield VOLE", eprint 2022/320):
+//! weight three, figure 1 with gaps set aside one at a time; bins are the clusters of section 2.1. Of its variants, the dense
+//! part is *binary* (lemma 2.1) and *combined* for all bins: gaps are so rare that one part of [`shape::DENSE`] slots has room for
+//! those of all bins; and with bits for coefficients decoding is linear over GF(2), hence the same for values of any width.
+//! The parameters: see [`shape`].
 //!
 //! **Failure.** An encoding fails with probability at most 2^-40 over the seed, which must not be chosen by anyone who knows
 //! the keys before it; see [`shape`]. A failure is an error, which names no key: no row is ever dropped.

@@ -16,7 +16,7 @@ use crate::session::Session;
 static DESCRIPTOR: Descriptor = Descriptor {
     name: "rr22",
     summary: "intersection of two sets of keys of like size, fast",
-    paper: "Rindal and Schoppmann 2021, figures 3 and 5; Raghuraman and Rindal 2022",
+    paper: "Rindal and Schoppmann 2021, for malicious peers; Raghuraman and Rindal 2022, section 4",
     security: "malicious; learning parity with noise and random oracle (128 bits); false match at most 2^-58",
     suite: Suite::Intl,
     forms: &[Form::RowsToReceiver, Form::RowsToBoth],
@@ -26,7 +26,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
 static LOW: Descriptor = Descriptor {
     name: "rr22-low",
     summary: "as rr22, with fewer bytes",
-    paper: "as rr22; Raghuraman and Rindal 2022, section 6",
+    paper: "Raghuraman and Rindal 2022, section 4 (low communication)",
     security: "semi-honest; learning parity with noise and random oracle (128 bits); false match at most 2^-40",
     suite: Suite::Intl,
     forms: &[Form::RowsToReceiver, Form::RowsToBoth],

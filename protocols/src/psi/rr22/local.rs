@@ -5,13 +5,14 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::tags::{Index, Layout};
+use super::tags::Layout;
 use crate::compute::Stop;
 use crate::error::{Bug, Error, InputError, Result};
 use crate::items::{Items, Rows};
 use crate::kernels::aes::{Aes128, davies_meyer};
 use crate::kernels::gf128::{scale, scale_add};
 use crate::kernels::okvs::{Arranged, Okvs, Value};
+use crate::kernels::sha256::Prefixed;
 use crate::message::{Malformed, Reader, Writer};
 use crate::ot::vole::Scalar;
 use crate::psi::set::refuse_duplicates;
@@ -97,13 +98,17 @@ impl Set {
     pub(super) fn keys(&self, hashes: &Hashes) -> Zeroizing<Vec<u128>> {
         let mut keys = Zeroizing::new(vec![0; self.band as usize]);
         keys.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, keys)| {
-            for (row, key) in (chunk * CHUNK..).zip(keys) {
-                *key = if row < self.items.len() {
-                    hashes.key(&[&[0], self.items.get(row)])
+            hashes.key.hash_batch(keys, |place, ending| {
+                let row = chunk * CHUNK + place;
+                if row < self.items.len() {
+                    ending.put(&[0]);
+                    ending.put(self.items.get(row));
                 } else {
-                    hashes.key(&[&[1], self.dummies.as_slice(), &(row as u32).to_le_bytes()])
-                };
-            }
+                    ending.put(&[1]);
+                    ending.put(self.dummies.as_slice());
+                    ending.put(&(row as u32).to_le_bytes());
+                }
+            });
         });
         keys
     }
@@ -122,26 +127,19 @@ impl Set {
 
 /// The hash functions of a run.
 pub(super) struct Hashes {
-    key: Sha256,
+    /// 128 bits stand for an element from here on: two of q elements share them with probability q^2 * 2^-129.
+    key: Prefixed,
     value: Aes128,
 }
 
 impl Hashes {
     /// Under the session and the protocol's step.
     pub(super) fn new(s: &Session) -> Self {
-        // The binding and the label fill one block of SHA-256, which is hashed once for all elements.
-        let key = Sha256::new_with_prefix(s.binding("psi/rr22/key")).chain_update(b"banyan/rr22/v1 key of an element");
-        let mut value = [0; 16];
+        let (mut first, mut value) = ([0; 64], [0; 16]);
+        first[..32].copy_from_slice(&s.binding("psi/rr22/key"));
+        first[32..].copy_from_slice(b"banyan/rr22/v1 key of an element");
         value.copy_from_slice(&s.binding("psi/rr22/value")[..16]);
-        Self { key, value: Aes128::new(u128::from_le_bytes(value)) }
-    }
-
-    /// 128 bits of SHA-256 stand for an element from here on: two of q elements share them with probability q^2 * 2^-129.
-    fn key(&self, parts: &[&[u8]]) -> u128 {
-        let digest = parts.iter().fold(self.key.clone(), |hash, part| hash.chain_update(part)).finalize();
-        let mut key = [0; 16];
-        key.copy_from_slice(&digest[..16]);
-        u128::from_le_bytes(key)
+        Self { key: Prefixed::new(&first), value: Aes128::new(u128::from_le_bytes(value)) }
     }
 
     /// H(x) of each key.
@@ -234,11 +232,6 @@ fn finish(tags: &mut [u128], keys: &[u128], w: u128) {
 /// [`InputError::Duplicate`].
 pub(super) fn write_tags(set: &Set, layout: Layout, tags: &[u128], stop: &Stop<'_>) -> Result<Vec<u8>> {
     layout.write(tags).ok_or_else(|| set.collision(stop))
-}
-
-/// For each of our tags, where it is among the sender's.
-pub(super) fn find<'a>(index: &'a Index, tags: &'a [u128]) -> impl Iterator<Item = Option<usize>> + 'a {
-    tags.iter().map(|tag| index.find(*tag))
 }
 
 /// c = a hash of w_s, which has 128 random bits to hide in.

@@ -23,7 +23,7 @@
 //! assumptions of [`crate::ot::vole`]: the receiver learns the sender's band and the intersection, the sender the receiver's
 //! band and, with *rows-to-both*, what the receiver says the intersection is. A peer that cheats in the correlation, the
 //! coin w, or a count is named. What it may still choose is its set, and its size within a bound:
-//! - *The receiver's* may have as many items as P has slots (about 1.36 n + 51), since it may encode more than n, but
+//! - *The receiver's* may have as many items as P has slots (1.34 n + 48 for large n), since it may encode more than n, but
 //!   no table satisfies more than it has slots but by chance, of 2^-128 for each item tried.
 //! - *The sender's* may have more items than m by finding ones with the same tag, of at least 112 bits, while the run lasts:
 //!   q hashes give it about q^2 * 2^-113 more. False matches: at most `n * m * 2^-112`.
@@ -35,10 +35,13 @@
 //! **Not claimed.** That inputs are true; that X ∩ Y stays hidden from who learns it; that M is right, where the receiver
 //! lies; that the time before a party's first frame tells nothing about its set beyond what [`crate::kernels::okvs`] says.
 //!
-//! **Sources.** Rindal and Schoppmann 2021 (Eurocrypt, "VOLE-PSI", eprint 2021/266), figures 3 (with the coin) and 5;
-//! Raghuraman and Rindal 2022 (CCS, "Blazing fast PSI", eprint 2022/320), sections 5 and 6: the hash h, and the smaller field
-//! for P. Instead of a subfield ours is the space of polynomials of degree below 64, which suffices since decoding is linear
-//! over GF(2). The bound on the receiver's set: Garimella et al. 2021 (Crypto, eprint 2021/883), section 5.
+//! **Sources.** Rindal and Schoppmann 2021 (Eurocrypt, "VOLE-PSI", eprint 2021/266): the protocol, with the coin for malicious
+//! peers. Raghuraman and Rindal 2022 (CCS, "Blazing fast PSI", eprint 2022/320), section 4 and figure 4: the store, and the
+//! smaller field for P; instead of a subfield ours is the space of polynomials of degree below 64, which suffices since
+//! decoding is linear over GF(2). Their union bound for it is over pairs; but of a y outside of X, both P and what it decodes
+//! for y are independent of H(y), so that ours is over the y. The hash h is that of their library (volePSI, `RsOprf.cpp`).
+//! How many items a table can hold: the overfitting of Pinkas et al. 2020 (Eurocrypt, "PSI from PaXoS", eprint 2020/193)
+//! and Garimella et al. 2021 (Crypto, eprint 2021/883).
 
 mod entry;
 mod local;
@@ -177,9 +180,13 @@ impl Rr22 {
         s.compute(move || {
             let coded = Arc::unwrap_or_clone(coded);
             let index = Index::read(layout, coded).expect("what this party wrote");
-            let matched = local::find(&index, &tags).zip(keys.places());
-            let matched = matched.filter(|(at, _)| at.is_some_and(|at| bits[at / 8] >> (at % 8) & 1 == 1));
-            Output::Rows(y.rows(matched.map(|(_, place)| *place)))
+            let mut matched = Vec::new();
+            index.find(&tags, |tag, at| {
+                if bits[at / 8] >> (at % 8) & 1 == 1 {
+                    matched.push(keys.places()[tag]);
+                }
+            });
+            Output::Rows(y.rows(matched.into_iter()))
         })
         .await
     }
@@ -326,12 +333,10 @@ struct Found {
 impl Found {
     fn new(f: &Index, t: &[u128], keys: &Arranged, m: u32) -> Self {
         let mut found = Self { mine: Vec::new(), theirs: vec![0; m.div_ceil(8) as usize] };
-        for (at, place) in local::find(f, t).zip(keys.places()) {
-            if let Some(at) = at {
-                found.mine.push(*place);
-                found.theirs[at / 8] |= 1 << (at % 8);
-            }
-        }
+        f.find(t, |tag, at| {
+            found.mine.push(keys.places()[tag]);
+            found.theirs[at / 8] |= 1 << (at % 8);
+        });
         found
     }
 }

@@ -9,6 +9,9 @@
 use crate::error::Fault;
 use crate::message::Malformed;
 
+/// Tags that are looked up together.
+const BATCH: usize = 64;
+
 /// How tags of a number are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -65,8 +68,7 @@ impl Layout {
         }
         for tag in tags {
             let end = &mut ends[self.upper(*tag)];
-            let place = *end as usize * self.lower_bytes;
-            lower[place..][..self.lower_bytes].copy_from_slice(&tag.to_le_bytes()[..self.lower_bytes]);
+            self.put(*tag, &mut lower[*end as usize * self.lower_bytes..][..self.lower_bytes]);
             *end += 1;
         }
         let mut start = 0;
@@ -80,15 +82,34 @@ impl Layout {
 
     /// Sorts the lower parts of tags whose topmost bits are equal, and tells whether they differ.
     fn sort(&self, lower: &mut [u8]) -> bool {
-        if lower.len() <= self.lower_bytes {
+        let count = lower.len() / self.lower_bytes;
+        if count < 2 {
             return true;
         }
-        let mut tags: Vec<u128> = lower.chunks_exact(self.lower_bytes).map(number).collect();
+        // There are two on average, and more than eight once in 10^6 times.
+        let (mut few, mut many) = ([0; 8], Vec::new());
+        let tags = if count <= few.len() {
+            &mut few[..count]
+        } else {
+            many.resize(count, 0);
+            &mut many[..]
+        };
+        tags.iter_mut().zip(lower.chunks_exact(self.lower_bytes)).for_each(|(tag, bytes)| *tag = number(bytes));
         tags.sort_unstable();
-        for (place, tag) in lower.chunks_exact_mut(self.lower_bytes).zip(&tags) {
-            place.copy_from_slice(&tag.to_le_bytes()[..self.lower_bytes]);
-        }
+        tags.iter().zip(lower.chunks_exact_mut(self.lower_bytes)).for_each(|(tag, bytes)| self.put(*tag, bytes));
         tags.is_sorted_by(|one, next| one < next)
+    }
+
+    /// Writes the lower part of a tag as two words that overlap, where it has at least the bytes of one.
+    #[inline]
+    fn put(&self, tag: u128, bytes: &mut [u8]) {
+        match bytes.len().checked_sub(8) {
+            Some(rest) => {
+                bytes[..8].copy_from_slice(&(tag as u64).to_le_bytes());
+                bytes[rest..].copy_from_slice(&((tag >> (8 * rest)) as u64).to_le_bytes());
+            }
+            None => bytes.copy_from_slice(&tag.to_le_bytes()[..bytes.len()]),
+        }
     }
 }
 
@@ -109,7 +130,7 @@ impl Index {
     pub(super) fn read(layout: Layout, mut bytes: Vec<u8>) -> Result<Self, Fault> {
         assert_eq!(bytes.len(), layout.bytes(), "the length is checked where frames are read");
         if layout.count == 0 {
-            return Ok(Self { layout, starts: Vec::new(), lower: Vec::new() });
+            return Ok(Self { layout, starts: vec![0; 2], lower: vec![0; 16] });
         }
         let mut lower = bytes.split_off(layout.unary_bytes());
         lower.extend([0; 16]);
@@ -132,12 +153,24 @@ impl Index {
         index.check_order().map(|()| index)
     }
 
-    /// Where the tag is among the sorted ones.
-    #[inline]
-    pub(super) fn find(&self, tag: u128) -> Option<usize> {
-        let upper = self.layout.upper(tag);
-        let (start, end) = (*self.starts.get(upper)?, *self.starts.get(upper + 1)?);
-        (start as usize..end as usize).find(|place| self.lower(*place) == self.layout.lower(tag))
+    /// Calls `found` with the place of each of these tags that is among the sorted ones, and its place there.
+    pub(super) fn find(&self, tags: &[u128], mut found: impl FnMut(usize, usize)) {
+        for (batch, tags) in tags.chunks(BATCH).enumerate() {
+            // Memory is read for the whole batch before any branch depends on it, so that reads wait together.
+            let mut first = [(0, 0, 0); BATCH];
+            for (first, tag) in first.iter_mut().zip(tags) {
+                let upper = self.layout.upper(*tag);
+                let (start, end) = (self.starts[upper] as usize, self.starts[upper + 1] as usize);
+                *first = (start, end, self.lower(start));
+            }
+            for (place, (tag, (start, end, first))) in tags.iter().zip(first).enumerate() {
+                let lower = self.layout.lower(*tag);
+                let here = |at: &usize| if *at == start { first == lower } else { self.lower(*at) == lower };
+                if let Some(at) = (start..end).find(here) {
+                    found(batch * BATCH + place, at);
+                }
+            }
+        }
     }
 
     fn lower(&self, place: usize) -> u128 {

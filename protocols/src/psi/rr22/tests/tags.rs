@@ -5,6 +5,12 @@ use crate::error::Fault;
 use crate::kernels::aes::prg;
 use crate::message::Malformed;
 
+fn places(index: &Index, tags: &[u128]) -> Vec<(usize, usize)> {
+    let mut places = Vec::new();
+    index.find(tags, |tag, at| places.push((tag, at)));
+    places
+}
+
 fn random(count: u32, seed: u128) -> Vec<u128> {
     let mut tags = vec![0; count as usize];
     prg(seed, 0, &mut tags);
@@ -20,9 +26,11 @@ fn every_tag_is_found_at_its_place_and_no_other() {
             let bytes = layout.write(&tags).unwrap();
             assert_eq!(bytes.len(), layout.bytes());
             let index = Index::read(layout, bytes).unwrap();
-            let found: std::collections::BTreeSet<usize> = tags.iter().map(|tag| index.find(*tag).unwrap()).collect();
-            assert!(found.into_iter().eq(0..count as usize), "{count} tags of {bits} bits");
-            assert!(random(100, 1).into_iter().all(|other| index.find(other).is_none()));
+            let (found, mut sorted): (Vec<usize>, Vec<usize>) = places(&index, &tags).into_iter().unzip();
+            sorted.sort_unstable();
+            let all = 0..count as usize;
+            assert!(found.into_iter().eq(all.clone()) && sorted.into_iter().eq(all), "{count} tags of {bits} bits");
+            assert_eq!(places(&index, &random(100, 1)), []);
         }
     }
 }
@@ -62,8 +70,7 @@ proptest! {
         let layout = Layout::new(count, 70);
         let bytes = bytes[..layout.bytes()].to_vec();
         if let Ok(index) = Index::read(layout, bytes) {
-            let places = random(20, 1).into_iter().filter_map(|tag| index.find(tag));
-            prop_assert!(places.into_iter().all(|place| place < count as usize));
+            prop_assert!(places(&index, &random(20, 1)).into_iter().all(|(_, place)| place < count as usize));
         }
     }
 }
