@@ -37,7 +37,7 @@ fn main() {
 
 fn row(protocol: &'static dyn Protocol, form: Form, name: &str, net: Net, log: u32) {
     let size = 1u64 << log;
-    let parameters = Parameters { sizes: Sizes { receiver: size, sender: size }, form };
+    let parameters = Parameters::new(Sizes { receiver: size, sender: size }, form);
     let (x, y) = (keys(0, size), keys(size / 2, size));
     let world = World::new(protocol.descriptor().name, u64::from(log)).net(net).charged_compute(processor_time);
     let run = world.run(&roster(), |session, role| {

@@ -130,6 +130,15 @@ pub struct Parameters {
     pub sizes: Sizes,
     /// The result form.
     pub form: Form,
+    /// How many parties send: one, but where a protocol takes more.
+    pub senders: u32,
+}
+
+impl Parameters {
+    /// Of a protocol with one sender.
+    pub const fn new(sizes: Sizes, form: Form) -> Self {
+        Self { sizes, form, senders: 1 }
+    }
 }
 
 /// `to` learns `learns` about `about`'s input.
@@ -148,6 +157,7 @@ impl fmt::Display for Disclosure {
         match self.learns {
             Learns::SizeBand => write!(f, "{} learns the {}'s size band", self.to, self.about),
             Learns::Intersection => write!(f, "{} learns which of its own rows the {} has too", self.to, self.about),
+            Learns::IntersectionOfAll => write!(f, "{} learns which of its own rows every {} has", self.to, self.about),
             Learns::IntersectionSize => {
                 write!(f, "{} learns how many rows the {} has in common with it", self.to, self.about)
             }
@@ -162,6 +172,8 @@ pub enum Learns {
     SizeBand,
     /// Which of the learner's own rows are also in the other's set.
     Intersection,
+    /// Which of the learner's own rows are also in the sets of all others.
+    IntersectionOfAll,
     /// How many rows are in both sets.
     IntersectionSize,
 }
@@ -237,7 +249,7 @@ mod tests {
         for protocol in CATALOGUE.iter() {
             let d = protocol.descriptor();
             for (index, form) in d.forms.iter().enumerate() {
-                let cost = |role| protocol.cost(&Parameters { sizes, form: *form }, role);
+                let cost = |role| protocol.cost(&Parameters::new(sizes, *form), role);
                 let (receiver, sender) = (cost(Role::Receiver), cost(Role::Sender));
                 assert_eq!(receiver.rounds, sender.rounds, "rounds are of the whole protocol");
                 let learns: Vec<String> = protocol.disclosures(*form).iter().map(Disclosure::to_string).collect();

@@ -100,6 +100,12 @@ impl Roster {
         Self(vec![(receiver, Role::Receiver), (sender, Role::Sender)])
     }
 
+    /// A roster of one receiver and any number of senders.
+    pub fn star(receiver: PartyId, senders: impl IntoIterator<Item = PartyId>) -> Self {
+        let senders = senders.into_iter().map(|sender| (sender, Role::Sender));
+        Self([(receiver, Role::Receiver)].into_iter().chain(senders).collect())
+    }
+
     /// Every party with its role, in the order of the plan.
     pub fn iter(&self) -> impl Iterator<Item = (&PartyId, Role)> {
         self.0.iter().map(|(party, role)| (party, *role))
@@ -108,6 +114,11 @@ impl Roster {
     /// The first party that holds `role`.
     pub fn holder(&self, role: Role) -> Option<&PartyId> {
         self.iter().find(|(_, r)| *r == role).map(|(party, _)| party)
+    }
+
+    /// Every party that holds `role`, in the order of the plan.
+    pub fn holders(&self, role: Role) -> impl Iterator<Item = &PartyId> {
+        self.iter().filter(move |(_, r)| *r == role).map(|(party, _)| party)
     }
 
     /// The role of `party`, if it takes part.

@@ -169,7 +169,7 @@ async fn dh_over_sockets_equals_the_ideal() {
     let sizes = Sizes { receiver: 4096, sender: 2048 };
     for form in [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality] {
         let [bank, tax] = sessions("dh").await;
-        let parameters = Parameters { sizes, form };
+        let parameters = Parameters::new(sizes, form);
         let (received, sent) = try_join(
             dh.run(&bank, Role::Receiver, parameters, Input::Items(x.clone())),
             dh.run(&tax, Role::Sender, parameters, Input::Items(y.clone())),

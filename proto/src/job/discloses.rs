@@ -14,7 +14,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::derive`].
     pub fn disclosures(spec: &Spec, catalogue: &Catalogue) -> Result<Vec<String>, SpecError> {
-        let parameters = Parameters { sizes: sizes(spec), form: form(spec) };
+        let parameters = Parameters::new(sizes(spec), form(spec));
         let disclosed = choose(spec, catalogue, &parameters)?.protocol.disclosures(parameters.form);
         let told = Told { spec, roster: roster(spec), sizes: parameters.sizes };
         let mut sentences: Vec<String> = disclosed.iter().flat_map(|disclosure| told.sentences(disclosure)).collect();
@@ -46,6 +46,10 @@ impl Told<'_> {
             Learns::IntersectionSize => {
                 vec![format!("{who} learns how many of its rows have a key in {there}, if there are at least {least}")]
             }
+            Learns::IntersectionOfAll => vec![format!(
+                "{who} learns which of its own rows have a key in {there} and in the data of every other sender, if there \
+                 are at least {least}"
+            )],
             Learns::Intersection if self.spec.is_cascade() => self.by_each_key(d),
             Learns::Intersection => vec![match self.spec.result {
                 ResultKind::Left => format!(

@@ -81,7 +81,7 @@ impl Plan {
     /// # Errors
     /// [`SpecError`] where the catalogue has no such protocol or the protocol no such result form.
     pub fn derive(spec: &Spec, catalogue: &Catalogue) -> Result<Self, SpecError> {
-        let whole = Parameters { sizes: sizes(spec), form: form(spec) };
+        let whole = Parameters::new(sizes(spec), form(spec));
         if spec.limits.buckets_min > 1 && !buckets::by_row(whole.form) {
             return Err(SpecError::new(
                 "limits.buckets_min",
@@ -142,7 +142,7 @@ impl Stage {
         let rows = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.bucket_rows).ok_or_else(odd);
         let forms = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality];
         let form = forms.into_iter().find(|form| form.name() == self.form).ok_or_else(odd)?;
-        Ok(Parameters { sizes: Sizes { receiver: rows(true)?, sender: rows(false)? }, form })
+        Ok(Parameters::new(Sizes { receiver: rows(true)?, sender: rows(false)? }, form))
     }
 
     /// The parties and their roles.

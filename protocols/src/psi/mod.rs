@@ -1,8 +1,10 @@
 //! Private set intersection: the trait whose two methods face each other on a protocol's page.
 
 pub mod ecdh;
+pub mod multi;
 pub mod rr22;
 
+mod oprf;
 mod set;
 pub mod unbalanced;
 

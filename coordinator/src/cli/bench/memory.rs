@@ -84,7 +84,7 @@ fn rounds(protocol: &'static dyn Protocol, form: Form, sets: Sets, roster: &Rost
             Role::Receiver => sets.of_receiver().collect(),
             Role::Sender => sets.of_sender().collect(),
         };
-        async move { protocol.run(&session, role, Parameters { sizes, form }, Input::Items(items)).await }
+        async move { protocol.run(&session, role, Parameters::new(sizes, form), Input::Items(items)).await }
     });
     let rounds = run.report.rounds();
     run.values().map_err(|error| Failure::No(error.to_string()))?;

@@ -31,7 +31,7 @@ fn pair() -> Roster {
 }
 
 fn parameters(form: Form, receiver: u64, sender: u64) -> Parameters {
-    Parameters { sizes: Sizes { receiver, sender }, form }
+    Parameters::new(Sizes { receiver, sender }, form)
 }
 
 /// `count` keys from `first` on.

@@ -29,7 +29,7 @@ fn pair() -> Roster {
 }
 
 fn parameters(receiver: u64, sender: u64) -> Parameters {
-    Parameters { sizes: Sizes { receiver, sender }, form: Form::RowsToReceiver }
+    Parameters::new(Sizes { receiver, sender }, Form::RowsToReceiver)
 }
 
 /// `count` keys from `first` on.
