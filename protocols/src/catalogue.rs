@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::items::{Items, Rows};
 use crate::party::Role;
 use crate::psi::ecdh::Ecdh;
+use crate::psi::multi::Multi;
 use crate::psi::rr22::Rr22;
 use crate::psi::unbalanced::Unbalanced;
 use crate::session::Session;
@@ -234,7 +235,7 @@ impl Catalogue {
 
 /// The protocols of this build.
 pub static CATALOGUE: Catalogue =
-    Catalogue::new(&[&Rr22::NEW, &Rr22::LOW, &Ecdh::DH, &Ecdh::ECDH, &Ecdh::ECDH_SM, &Unbalanced::NEW]);
+    Catalogue::new(&[&Rr22::NEW, &Rr22::LOW, &Ecdh::DH, &Ecdh::ECDH, &Ecdh::ECDH_SM, &Unbalanced::NEW, &Multi]);
 
 #[cfg(test)]
 mod tests {

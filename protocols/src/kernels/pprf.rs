@@ -2,13 +2,13 @@
 //! every leaf, the receiver every leaf but one of each tree, which one only the receiver knows, and there it gets the leaf
 //! plus a value that the sender programmed for that tree.
 //!
-//! Both halves are pure functions. The distributed form is that of Boyle et al. 2019 (CCS, eprint 2019/1159, figure 13) as
-//! in Weng et al. 2021 (eprint 2020/925, figure 7): per level, the receiver gets by oblivious transfer the sum of all nodes on
-//! the side its path does not take, and once per tree the sum of all leaves. One level is saved: the two nodes below a
-//! root are the two keys of the first transfer.
+//! Both halves are pure functions. The distributed form is that of Boyle et al. 2019 (CCS, eprint 2019/1159), with the value
+//! of Weng et al. 2021 (IEEE S&P, "Wolverine", eprint 2020/925): per level, the receiver gets by oblivious transfer the sum of
+//! all nodes on the side that its path does not take, and once per tree the sum of all leaves. One level is saved: the two
+//! nodes below a root are the two keys of the first transfer.
 //!
-//! A forest is expanded tree by tree with [`Doubling`] (a tree stays in the second cache, and only its first few levels are too
-//! narrow to fill the vectors). Time depends on the shape alone: the receiver looks at every node to find the secret one.
+//! A forest is expanded tree by tree with [`Doubling`]: a tree stays in the second cache, and only its first few levels are
+//! too narrow to fill the vectors. Time depends on the shape alone: the receiver looks at every node to find the secret one.
 //! Inner nodes are erased.
 
 use rayon::prelude::*;
@@ -87,9 +87,9 @@ pub struct Sums {
     pub totals: Vec<u128>,
 }
 
-/// Grows every tree from the two nodes below its root: `roots[tree * depth]`, the keys of the transfers of its first level;
-/// the rest of `roots` are the keys of the other levels and mask its sums. Writes tree after tree into `leaves`. Panics where
-/// lengths do not fit the forest.
+/// Grows every tree, and writes tree after tree into `leaves`. Of the keys of the transfers, one pair per level of each tree,
+/// the first pair are the two nodes below the root; the others hide the sums of their levels. Panics where lengths do not
+/// fit the forest.
 pub fn grow(forest: &Forest, keys: &[[u128; 2]], leaves: &mut [u128]) -> Sums {
     let depth = forest.depth();
     assert_eq!(keys.len(), forest.trees * depth, "a pair of keys per level");

@@ -13,7 +13,7 @@
 //! At keys that the receiver does not have, what is hashed differs from what it knows by a multiple of Δ other than zero.
 //! h(u, x) = AES_u(x) ^ x, the hash of Davies and Meyer. Keys are blocks of a random oracle's.
 //!
-//! **Source.** Raghuraman and Rindal 2022 (CCS, eprint 2022/320, section 5, for semi-honest peers), after Rindal and
+//! **Source.** Raghuraman and Rindal 2022 (CCS, eprint 2022/320), for semi-honest peers, after Rindal and
 //! Schoppmann 2021 (eprint 2021/266).
 
 use std::sync::Arc;

@@ -23,7 +23,7 @@
 //! **Claim.** Malicious peers, 128 bits, under the assumption of [`crate::kernels::lpn`] and those of the extension
 //! ([`super::extension`]): the sender learns nothing of A and C, the receiver nothing of Δ and B, but by guesses. A sender
 //! whose sums are wrong is named, unless it has guessed the bits of paths that make them right: a guess of k bits passes with
-//! probability 2^-k (so the assumption must hold for noise of which a few bits are guessed, as in Weng et al., section 5.1). A
+//! probability 2^-k (so the assumption must hold for noise of which a few bits are guessed, as in Weng et al.). A
 //! receiver whose choices are inconsistent is named by the extension, unless it guesses bits of Δ in the same way. Beside
 //! that, a false check passes with probability 2^-106: a polynomial of degree below 2^22 vanishes at χ. A receiver that lies
 //! about Y gets a hash of something with Δ in it, which serves to test guesses of all of Δ.

@@ -13,8 +13,8 @@ use crate::session::Session;
 static DESCRIPTOR: Descriptor = Descriptor {
     name: "multi",
     summary: "intersection of the sets of three or more parties, of none of which fewer sets' is revealed",
-    paper: "Kolesnikov, Matania, Pinkas, Rosulek and Trieu 2017, section 6",
-    security: "augmented semi-honest, any number colluding; learning parity with noise and random oracle (128 bits); false match at most 2^-73",
+    paper: "Kolesnikov, Matania, Pinkas, Rosulek and Trieu 2017, augmented semi-honest",
+    security: "augmented semi-honest, any number colluding; learning parity with noise and random oracle (128 bits); false match at most 2^-64",
     suite: Suite::Intl,
     forms: &[Form::RowsToReceiver],
     auto: false,

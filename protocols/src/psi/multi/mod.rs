@@ -17,7 +17,8 @@
 //!
 //! **Claim.** Semi-honest peers, 128 bits, under the assumptions of [`crate::ot::vole`], with SHA-256 as random oracle and AES
 //! as ideal cipher: the receiver learns the senders' band and the intersection of all sets, a sender the receiver's band.
-//! False matches: at most `n * 2^-128`, beside n² * 2^-129 for items with equal hashes, n of all parties.
+//! False matches: at most `n * 2^-128` for n items of the receiver, beside N² * 2^-129 for two of N items of all parties with
+//! equal hashes, together 2^-64 at N = 2^32.
 //! *Collusion.* Any number of senders together learn nothing more. A receiver that colludes with senders learns in
 //! addition, of each item of X, whether all *other* senders have it, as if the colluding senders had put all of X into their
 //! sets: this is security against *augmented* semi-honest parties, which may choose their inputs. With one sender left, that is
@@ -28,8 +29,8 @@
 //! to different senders: it can make items vanish from the result, and by chance of 2^-128 appear. Anything about a receiver
 //! that encodes different sets for different senders.
 //!
-//! **Sources.** Kolesnikov, Matania, Pinkas, Rosulek and Trieu 2017 (CCS, eprint 2017/799): section 6, multi-party intersection
-//! against augmented semi-honest parties, with zero-sharing without conditions. Its programmable function is here that of
+//! **Sources.** Kolesnikov, Matania, Pinkas, Rosulek and Trieu 2017 (CCS, eprint 2017/799), the protocol for augmented
+//! semi-honest parties, whose zero-sharing is without conditions. Its programmable function is here that of
 //! [`super::oprf`] with a table of hints. (The star of Nevo, Trieu and Yanai 2021, CCS, eprint 2021/1221, adds security
 //! against malicious parties of which few collude; that is not done here.)
 
