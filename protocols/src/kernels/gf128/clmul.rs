@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::{
     __m512i, _mm512_bslli_epi128, _mm512_bsrli_epi128, _mm512_clmulepi64_epi128, _mm512_loadu_si512, _mm512_set1_epi64,
-    _mm512_setzero_si512, _mm512_storeu_si512, _mm512_xor_si512,
+    _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use super::Engine;
@@ -16,6 +16,8 @@ use super::Engine;
 const LANES: usize = 4;
 /// x^128 modulo the field's polynomial.
 const FOLD: i64 = 0x87;
+/// The shuffle of 32-bit words that swaps the halves of each element.
+const SWAP_HALVES: i32 = 0x4e;
 
 /// Proof that this processor has AVX-512 F and BW, and VPCLMULQDQ.
 pub(super) struct Clmul(());
@@ -122,15 +124,15 @@ struct Wide {
 }
 
 impl Wide {
+    /// Three products of halves for four (Karatsuba and Ofman).
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
     fn product(a: __m512i, b: __m512i) -> Self {
-        let cross = [_mm512_clmulepi64_epi128::<0x01>(a, b), _mm512_clmulepi64_epi128::<0x10>(a, b)];
-        Self {
-            low: _mm512_clmulepi64_epi128::<0x00>(a, b),
-            middle: _mm512_xor_si512(cross[0], cross[1]),
-            high: _mm512_clmulepi64_epi128::<0x11>(a, b),
-        }
+        let halves_summed = |x| _mm512_xor_si512(x, _mm512_shuffle_epi32::<SWAP_HALVES>(x));
+        let low = _mm512_clmulepi64_epi128::<0x00>(a, b);
+        let high = _mm512_clmulepi64_epi128::<0x11>(a, b);
+        let all = _mm512_clmulepi64_epi128::<0x00>(halves_summed(a), halves_summed(b));
+        Self { low, middle: _mm512_xor_si512(all, _mm512_xor_si512(low, high)), high }
     }
 
     #[inline]
