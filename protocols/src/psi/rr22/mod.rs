@@ -17,7 +17,7 @@
 //! n and m are the bands of the plan: each set is padded with dummies that are hashed apart. x and y stand for 128 bits of
 //! SHA-256 of them, H for AES under a public key with feed-forward, and h(u, x) = AES_u(x) ^ x for the hash of Davies and
 //! Meyer. The store P is that of [`crate::kernels::okvs`], the correlation that of [`crate::ot::vole`], checked on both
-//! sides; tags are sorted so that their order says nothing, and coded as in [`tags`].
+//! sides; tags are sorted so that their order says nothing, and coded after Elias and Fano (`tags.rs`).
 //!
 //! **Claim of `rr22`.** Malicious peers, 128 bits, with SHA-256 as random oracle and AES as ideal cipher, and the
 //! assumptions of [`crate::ot::vole`]: the receiver learns the sender's band and the intersection, the sender the receiver's
