@@ -2,6 +2,7 @@
 
 mod agree;
 mod cheat;
+mod parse;
 mod tags;
 mod tamper;
 
