@@ -1,9 +1,12 @@
 //! The server's prepared set: its tags, of which it alone knows which are no item's, and how items come and go.
 
+use std::collections::BTreeSet;
+
 use rand_core::Rng;
+use zeroize::Zeroizing;
 
 use super::oprf::{EpochKey, Input, Tag};
-use super::tags::{Epoch, TagSet, Update};
+use super::tags::{Epoch, TagFileError, TagSet, Update};
 use crate::compute::Stop;
 use crate::error::{Bug, Error, InputError, Result};
 use crate::items::Items;
@@ -19,7 +22,7 @@ const CHUNK: usize = 2048;
 pub struct Prepared {
     tags: TagSet,
     /// The tags that are no item's.
-    fill: Vec<Tag>,
+    fill: Zeroizing<Vec<Tag>>,
 }
 
 impl Prepared {
@@ -40,16 +43,24 @@ impl Prepared {
         }
         refuse_duplicates(items, stop)?;
         let mut tags = tags(key, items, stop)?;
-        let fill: Vec<Tag> = (items.len()..band as usize).map(|_| random_tag(rng)).collect();
-        tags.extend(&fill);
+        let fill = Zeroizing::new((items.len()..band as usize).map(|_| random_tag(rng)).collect::<Vec<_>>());
+        tags.extend(fill.iter());
         tags.sort_unstable();
         let tags = TagSet::new(epoch, tags).map_err(|_| Error::Bug(Bug("two of a set's tags are the same")))?;
         Ok(Self { tags, fill })
     }
 
     /// From a tag file, and those of its tags that are no item's.
-    pub fn from_parts(tags: TagSet, fill: Vec<Tag>) -> Self {
-        Self { tags, fill }
+    ///
+    /// # Errors
+    /// [`TagFileError::Mismatch`] where those are not, or not once, among its tags.
+    pub fn from_parts(tags: TagSet, fill: Vec<Tag>) -> Result<Self, TagFileError> {
+        let fill = Zeroizing::new(fill);
+        let distinct = fill.iter().collect::<BTreeSet<_>>().len() == fill.len();
+        if !distinct || !fill.iter().all(|tag| tags.contains(tag)) {
+            return Err(TagFileError::Mismatch);
+        }
+        Ok(Self { tags, fill })
     }
 
     /// What the client is given.
@@ -90,12 +101,16 @@ impl Prepared {
             return Err(InputError::TooMany { got: got as u64, max: band as u64 }.into());
         }
         let mut fill = self.fill.clone();
-        let freed = (0..coming.len()).map(|_| fill.swap_remove(below(fill.len() as u64, rng) as usize));
-        let removed = freed.collect::<Vec<_>>().into_iter().chain(going.iter().copied()).collect();
+        let mut removed = going.clone();
+        for _ in 0..coming.len() {
+            let place = below(fill.len() as u64, rng) as usize;
+            removed.push(fill.swap_remove(place));
+        }
         let left: Vec<Tag> = going.iter().map(|_| random_tag(rng)).collect();
-        let update = Update::after(&self.tags, [coming, left.clone()].concat(), removed);
+        fill.extend(&left);
+        let update = Update::after(&self.tags, [coming, left].concat(), removed);
         self.tags.apply(&update).map_err(|_| Error::Bug(Bug("an update does not fit the set it was made for")))?;
-        self.fill = [fill, left].concat();
+        self.fill = fill;
         Ok(update)
     }
 }

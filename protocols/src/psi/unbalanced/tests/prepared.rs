@@ -109,8 +109,13 @@ fn a_set_keeps_its_size_whatever_comes_and_goes() {
     }
     assert!(server.fill().iter().all(|tag| server.tags().contains(tag)));
     assert_eq!(server.fill().len(), 32 - (20 + 12 - 9));
-    let again = Prepared::from_parts(server.tags().clone(), server.fill().to_vec());
-    assert!(again.tags() == server.tags());
+    let again =
+        |fill: &[[u8; 12]]| Prepared::from_parts(server.tags().clone(), fill.to_vec()).map(|set| set.tags().clone());
+    assert!(again(server.fill()).is_ok_and(|tags| tags == *server.tags()));
+    let fill = server.fill();
+    for wrong in [&[[0; 12]][..], &[fill[0], fill[0]]] {
+        assert_eq!(again(wrong).err(), Some(TagFileError::Mismatch));
+    }
 }
 
 #[test]
