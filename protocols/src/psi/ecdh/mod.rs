@@ -27,7 +27,7 @@
 //! tells nothing about its true size.
 //!
 //! **Groups.** In ristretto255 an element has one encoding, and H is a random oracle into the group by its construction.
-//! Curve25519 takes u-coordinates and one Elligator map: faster, and as sound for this protocol under the same assumption, by
+//! Curve25519 takes u-coordinates and one Elligator map: as fast, and as sound for this protocol under the same assumption, by
 //! the argument in [`crate::kernels::curve25519`]. The SM2 curve takes x-coordinates and one map too, by that in
 //! [`crate::kernels::sm2`]; all its hashes are SM3.
 //!
@@ -66,7 +66,7 @@ use msg::{Bits, Points, Tags};
 /// The largest band: positions fit 32 bits, and false matches stay below 2^-40.
 pub const BAND_MAX: u64 = 1 << 28;
 
-/// Elements per message: 64 KiB of points, and 9 to 12 ms (AVX-512 IFMA) or 70 to 290 ms (portable) of one core at the figures
+/// Elements per message: 64 KiB of points, and 7 to 14 ms (AVX-512 IFMA) or 70 to 290 ms (portable) of one core at the figures
 /// of [`crate::kernels`], so that work and wire overlap from some thousand items on. A stop waits for the batches that are
 /// being computed, at most one per thread of the pool; padding, shuffling and matching a whole set ask at each element, and
 /// reading the rows off the matches is one short job.
