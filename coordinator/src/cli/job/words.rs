@@ -111,7 +111,7 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
         let told = |to: Role, what: Learns| disclosed.iter().any(|d| d.to == to && d.learns == what);
         for (party, role) in roster.iter() {
             let other = roster.holder(role.other()).map_or("the other", PartyId::as_str);
-            if told(role, Learns::Intersection) {
+            if told(role, Learns::Intersection) || told(role, Learns::IntersectionOfAll) {
                 sentences.push(format!("{party} learns nothing of {other}'s rows that have no key among its own"));
             } else if told(role, Learns::IntersectionSize) {
                 sentences.push(format!("{party} does not learn which rows are common, only how many"));
