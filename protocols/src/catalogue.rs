@@ -195,6 +195,24 @@ pub struct Cost {
     pub cpu_us: u64,
 }
 
+impl Cost {
+    /// One after the other: rounds add.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self { rounds: self.rounds + next.rounds, ..self.beside(next) }
+    }
+
+    /// At the same time: the longer one's rounds.
+    #[must_use]
+    pub fn beside(self, other: Self) -> Self {
+        Self {
+            rounds: self.rounds.max(other.rounds),
+            bytes_out: self.bytes_out + other.bytes_out,
+            group_ops: self.group_ops + other.group_ops,
+        }
+    }
+}
+
 /// A party's input.
 #[derive(Debug)]
 pub enum Input {

@@ -14,6 +14,7 @@ pub mod ot;
 pub mod party;
 pub mod psi;
 pub mod session;
+pub mod share;
 pub mod sim;
 pub mod suite;
 pub mod transport;

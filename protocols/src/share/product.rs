@@ -1,0 +1,195 @@
+//! Shares of x·a modulo 2^w, where the receiver of transfers has the bits x and their sender the numbers a: the product of
+//! Gilboa 1999 (CRYPTO, "Two party RSA key generation", section 4.1), one bit of the one number at a time.
+//!
+//! ```text
+//! sender, a                                 receiver, x
+//!
+//! step "transfers"  r0, r1             ←──  r_x
+//! step "products"   e = r0 + a - r1    ──→
+//! share -r0                                 share r_x + x·e  =  r0 + x·a
+//! ```
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::channel::mpsc;
+use futures::future::try_join3;
+use futures::{SinkExt, StreamExt, TryStreamExt};
+use zeroize::Zeroizing;
+
+use super::msg::Blocks;
+use crate::bits::Bits;
+use crate::catalogue::Cost;
+use crate::error::{Bug, Error, Result};
+use crate::message::FRAME_HEADER;
+use crate::ot::extension::{self, BATCH, Receiver, Sender};
+use crate::party::{PartyId, Role};
+use crate::session::{CHUNKS_IN_FLIGHT, Session};
+
+/// Batches whose transfers are made and whose products are on their way: on a line of 20 ms there and back, they keep 100
+/// Mbit/s busy.
+const UNDER_WAY: usize = 8;
+
+/// What a party does with its shares of a batch: the number of the batch's first product, and one share per product.
+pub(super) type Use<T> = Arc<dyn Fn(usize, &[u64]) -> T + Send + Sync>;
+
+/// The products that are to be made.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// How many.
+    pub(super) count: usize,
+    /// How many at once: a multiple of 128 up to [`BATCH`].
+    pub(super) batch: usize,
+    /// Bits of a number.
+    pub(super) width: u32,
+}
+
+impl Shape {
+    /// Of 64 bits, without further needs.
+    pub(super) fn new(count: usize, width: u32) -> Self {
+        // A message of products of 64 bits stays below the frame's limit.
+        Self { count, batch: BATCH, width }
+    }
+
+    fn mask(self) -> u64 {
+        u64::MAX >> (64 - self.width)
+    }
+
+    /// Numbers in a block.
+    fn per_block(self) -> usize {
+        (128 / self.width) as usize
+    }
+
+    fn batches(self) -> impl Iterator<Item = usize> {
+        (0..self.count).step_by(self.batch).map(move |start| self.batch.min(self.count - start))
+    }
+}
+
+/// The sender's end: `a(i)` is the number of product i.
+pub(super) async fn send<T: Send + 'static>(
+    transfers: &mut Sender,
+    s: &Session,
+    peer: &PartyId,
+    shape: Shape,
+    a: Arc<dyn Fn(usize) -> u64 + Send + Sync>,
+    shares: Use<T>,
+) -> Result<Vec<T>> {
+    let rows = transfers.random(&s.step("transfers"), shape.count, shape.batch)?;
+    let (mut out, unused) = s.step("products").channel(peer)?.split();
+    let correct = |(number, rows): (usize, Result<Zeroizing<Vec<[u128; 2]>>>)| {
+        let (s, a, shares) = (s.clone(), a.clone(), shares.clone());
+        async move {
+            let rows = rows?;
+            s.compute(move || {
+                let first = number * shape.batch;
+                let difference = |(n, [zero, one]): (usize, &[u128; 2])| {
+                    (*zero as u64).wrapping_add(a(first + n)).wrapping_sub(*one as u64)
+                };
+                let e = pack(rows.iter().enumerate().map(difference), shape);
+                let mine: Zeroizing<Vec<u64>> =
+                    Zeroizing::new(rows.iter().map(|[zero, _]| (*zero as u64).wrapping_neg() & shape.mask()).collect());
+                (Blocks(e), shares(first, &mine))
+            })
+            .await
+        }
+    };
+    let corrected = rows.enumerate().map(correct).buffered(CHUNKS_IN_FLIGHT);
+    let send = async {
+        let mut corrected = pin!(corrected);
+        let mut all = Vec::new();
+        while let Some((e, shares)) = corrected.try_next().await? {
+            out.send(&e).await?;
+            all.push(shares);
+        }
+        out.finish().await?;
+        Ok(all)
+    };
+    let (all, ()) = futures::future::try_join(send, unused.finish()).await?;
+    Ok(all)
+}
+
+/// The receiver's end.
+pub(super) async fn receive<T: Send + 'static>(
+    transfers: &mut Receiver,
+    s: &Session,
+    peer: &PartyId,
+    shape: Shape,
+    x: Arc<Bits>,
+    shares: Use<T>,
+) -> Result<Vec<T>> {
+    let rows = transfers.random(&s.step("transfers"), &x, shape.batch)?;
+    let (unused, e) = s.step("products").channel(peer)?.split();
+    let (mut made, under_way) = mpsc::channel(UNDER_WAY);
+    let make = async {
+        let mut rows = pin!(rows);
+        while let Some(rows) = rows.try_next().await? {
+            // The other end is gone only where it has failed, and then its reason counts.
+            let _ = made.send(rows).await;
+        }
+        made.close_channel();
+        Ok(())
+    };
+    let counts = shape.batches().map(|rows| rows.div_ceil(shape.per_block()));
+    let mut under_way = under_way;
+    let correct = async {
+        let mut e = pin!(e.batches::<Blocks>(counts));
+        let (mut all, mut first) = (Vec::new(), 0);
+        while let Some(Blocks(e)) = e.try_next().await? {
+            let rows = under_way.next().await.ok_or(Error::Bug(Bug("products without transfers")))?;
+            let (x, shares) = (x.clone(), shares.clone());
+            let count = rows.len();
+            let corrected = move || {
+                let e = unpack(&e, shape);
+                let share = |((n, row), e): ((usize, &u128), u64)| {
+                    let choice = u64::from(x.get(first + n)).wrapping_neg();
+                    (*row as u64).wrapping_add(e & choice) & shape.mask()
+                };
+                let mine: Zeroizing<Vec<u64>> = Zeroizing::new(rows.iter().enumerate().zip(e).map(share).collect());
+                shares(first, &mine)
+            };
+            all.push(s.compute(corrected).await?);
+            first += count;
+        }
+        Ok(all)
+    };
+    let ((), all, ()) = try_join3(make, correct, unused.finish()).await?;
+    Ok(all)
+}
+
+/// What the products cost.
+pub(super) fn cost(shape: Shape, role: Role) -> Cost {
+    let transfers = extension::cost(shape.count, shape.batch, role);
+    let message = |rows: usize| (FRAME_HEADER + 16 * rows.div_ceil(shape.per_block())) as u64;
+    let products = match role {
+        Role::Sender => shape.batches().map(message).sum(),
+        Role::Receiver => 0,
+    };
+    Cost { rounds: 2, bytes_out: transfers.bytes_out + products, group_ops: 0 }
+}
+
+fn pack(numbers: impl Iterator<Item = u64>, shape: Shape) -> Vec<u128> {
+    let (per_block, mask) = (shape.per_block(), u128::from(shape.mask()));
+    let mut blocks = Vec::with_capacity(shape.batch.div_ceil(per_block));
+    let (mut block, mut place) = (0, 0);
+    for number in numbers {
+        block |= (u128::from(number) & mask) << (shape.width * place);
+        place += 1;
+        if place as usize == per_block {
+            blocks.push(block);
+            (block, place) = (0, 0);
+        }
+    }
+    if place > 0 {
+        blocks.push(block);
+    }
+    blocks
+}
+
+fn unpack(blocks: &[u128], shape: Shape) -> impl Iterator<Item = u64> {
+    let mask = shape.mask();
+    blocks.iter().flat_map(move |block| {
+        (0..shape.per_block() as u32).map(move |place| (block >> (shape.width * place)) as u64 & mask)
+    })
+}
+
+const _: () = assert!(BATCH * 8 + FRAME_HEADER <= crate::message::FRAME_MAX, "a batch of products fits a frame");
