@@ -6,9 +6,12 @@ use std::fmt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use crate::bits::Bits;
 use crate::error::Result;
-use crate::items::{Items, Rows};
+use crate::items::{Column, Items, Rows};
 use crate::party::Role;
+use crate::psi::aggregate::{Cardinality, Sum};
+use crate::psi::circuit::Circuit;
 use crate::psi::ecdh::Ecdh;
 use crate::psi::multi::Multi;
 use crate::psi::rr22::Rr22;
@@ -92,6 +95,10 @@ pub enum Form {
     RowsToBoth,
     /// The receiver learns how many rows are in both sets.
     Cardinality,
+    /// The receiver learns the sum of the sender's numbers in the rows that are in both sets.
+    Sum,
+    /// Nobody learns anything: both have shares.
+    Shares,
 }
 
 impl Form {
@@ -101,6 +108,8 @@ impl Form {
             Self::RowsToReceiver => "rows-to-receiver",
             Self::RowsToBoth => "rows-to-both",
             Self::Cardinality => "cardinality",
+            Self::Sum => "sum",
+            Self::Shares => "shares",
         }
     }
 }
@@ -133,12 +142,16 @@ pub struct Parameters {
     pub form: Form,
     /// How many parties send: one, but where a protocol takes more.
     pub senders: u32,
+    /// The fewest common rows with which anything is opened, where the protocol enforces it itself; below 2^31.
+    pub minimum: u64,
+    /// Columns of numbers that the sender brings beside its keys.
+    pub columns: u32,
 }
 
 impl Parameters {
-    /// Of a protocol with one sender.
+    /// Of a protocol with one sender, without a minimum and without columns.
     pub const fn new(sizes: Sizes, form: Form) -> Self {
-        Self { sizes, form, senders: 1 }
+        Self { sizes, form, senders: 1, minimum: 0, columns: 0 }
     }
 }
 
@@ -162,6 +175,14 @@ impl fmt::Display for Disclosure {
             Learns::IntersectionSize => {
                 write!(f, "{} learns how many rows the {} has in common with it", self.to, self.about)
             }
+            Learns::Sum => write!(f, "{} learns the sum of the {}'s numbers in common rows", self.to, self.about),
+            Learns::Minimum => {
+                write!(
+                    f,
+                    "{} learns whether it has the agreed minimum of rows in common with the {}",
+                    self.to, self.about
+                )
+            }
         }
     }
 }
@@ -177,6 +198,10 @@ pub enum Learns {
     IntersectionOfAll,
     /// How many rows are in both sets.
     IntersectionSize,
+    /// The sum of a column over the rows that are in both sets.
+    Sum,
+    /// Whether as many rows as agreed are in both sets.
+    Minimum,
 }
 
 /// What one role spends.
@@ -209,6 +234,7 @@ impl Cost {
             rounds: self.rounds.max(other.rounds),
             bytes_out: self.bytes_out + other.bytes_out,
             group_ops: self.group_ops + other.group_ops,
+            cpu_us: self.cpu_us + other.cpu_us,
         }
     }
 }
@@ -218,6 +244,23 @@ impl Cost {
 pub enum Input {
     /// A set of keys.
     Items(Items),
+    /// A set of keys, and columns with a number for each.
+    Table {
+        /// The keys.
+        items: Items,
+        /// The columns, in the order of the plan.
+        columns: Vec<Column>,
+    },
+}
+
+impl Input {
+    /// The keys and the columns, if any.
+    pub fn table(self) -> (Items, Vec<Column>) {
+        match self {
+            Self::Items(items) => (items, Vec::new()),
+            Self::Table { items, columns } => (items, columns),
+        }
+    }
 }
 
 /// A party's output.
@@ -229,6 +272,26 @@ pub enum Output {
     Rows(Rows),
     /// How many items are in both sets.
     Count(u64),
+    /// The sum of the sender's numbers over the items that are in both sets.
+    Sum(u64),
+    /// Fewer items than the agreed minimum are in both sets, and nothing was opened.
+    BelowMinimum,
+    /// This party's shares.
+    Shares(Shared),
+}
+
+/// One party's shares of an intersection, in the receiver's bin order. There are more bins than rows of the receiver; one
+/// without a row matches nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The receiver's row in each bin. The sender has none of it.
+    pub rows: Vec<Option<u32>>,
+    /// For each bin, a share by exclusive or of whether its row is in both sets.
+    pub matches: Bits,
+    /// Of each column of the sender, a share modulo 2^64 of its number in the matching row; anything where none matches.
+    pub sender_columns: Vec<Column>,
+    /// The receiver's own columns in bin order, zero where a bin has no row. The sender has none of it.
+    pub receiver_columns: Vec<Column>,
 }
 
 /// Every protocol of this build, in the order of the README's table.
@@ -252,8 +315,18 @@ impl Catalogue {
 }
 
 /// The protocols of this build.
-pub static CATALOGUE: Catalogue =
-    Catalogue::new(&[&Rr22::NEW, &Rr22::LOW, &Ecdh::DH, &Ecdh::ECDH, &Ecdh::ECDH_SM, &Unbalanced::NEW, &Multi]);
+pub static CATALOGUE: Catalogue = Catalogue::new(&[
+    &Rr22::NEW,
+    &Rr22::LOW,
+    &Ecdh::DH,
+    &Ecdh::ECDH,
+    &Ecdh::ECDH_SM,
+    &Unbalanced::NEW,
+    &Multi,
+    &Circuit,
+    &Cardinality,
+    &Sum,
+]);
 
 #[cfg(test)]
 mod tests {

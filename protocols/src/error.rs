@@ -33,6 +33,9 @@ pub enum Error {
     /// This party's own input does not fit the plan: fix the data or the spec.
     #[error("input: {0}")]
     Input(#[from] InputError),
+    /// A random structure did not come about: the job may be tried again as a new attempt.
+    #[error("{0} did not come about, as happens once in 2^40 attempts: try again as a new attempt")]
+    Chance(&'static str),
     /// The run was told to stop.
     #[error("the run was cancelled")]
     Cancelled,
@@ -141,6 +144,30 @@ pub enum InputError {
     Absent {
         /// Its position among those to be taken away.
         item: u64,
+    },
+    /// A column that has not one number per row.
+    #[error("a column of {got} numbers for {rows} rows")]
+    Rows {
+        /// Numbers of the column.
+        got: u64,
+        /// Rows of the table.
+        rows: u64,
+    },
+    /// Another number of columns than agreed.
+    #[error("{got} columns, but the plan has {agreed}: name the columns of the plan")]
+    Columns {
+        /// Columns given.
+        got: usize,
+        /// Columns of the plan.
+        agreed: usize,
+    },
+    /// A number so large that the sum over all rows might not fit 64 bits.
+    #[error("the number in row {row} is above {max}, which the largest possible sum allows: scale the column down")]
+    TooLarge {
+        /// Its row.
+        row: u64,
+        /// The largest number allowed.
+        max: u64,
     },
     /// A result form or a size that the protocol does not have.
     #[error("protocol {protocol} cannot do this: {reason}")]

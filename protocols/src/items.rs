@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The longest key in bytes after normalisation: longer ones are an input error at the owner.
 pub const ITEM_MAX: usize = 4096;
@@ -76,6 +76,52 @@ impl fmt::Debug for Items {
 impl Drop for Items {
     fn drop(&mut self) {
         self.blocks.zeroize();
+    }
+}
+
+/// A column of numbers, one per row or bin, its own or a share modulo 2^64. Debug prints the count; drop erases.
+#[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Column(Vec<u64>);
+
+impl Column {
+    /// How many numbers.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number at `row`. Panics where `row` is out of range.
+    pub fn get(&self, row: usize) -> u64 {
+        self.0[row]
+    }
+
+    /// The numbers in order.
+    pub fn as_slice(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// The numbers of these rows, and zero for none.
+    pub(crate) fn at(&self, rows: &[Option<u32>]) -> Self {
+        rows.iter().map(|row| row.map_or(0, |row| self.0[row as usize])).collect()
+    }
+}
+
+impl FromIterator<u64> for Column {
+    fn from_iter<I: IntoIterator<Item = u64>>(numbers: I) -> Self {
+        let numbers = numbers.into_iter();
+        let mut all = Vec::with_capacity(numbers.size_hint().0);
+        all.extend(numbers);
+        Self(all)
+    }
+}
+
+impl fmt::Debug for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Column({})", self.0.len())
     }
 }
 

@@ -180,6 +180,7 @@ async fn dh_over_sockets_equals_the_ideal() {
             Form::RowsToReceiver => (Output::Rows(ideal::intersection(&x, &y)), Output::Nothing),
             Form::RowsToBoth => (Output::Rows(ideal::intersection(&x, &y)), Output::Rows(ideal::intersection(&y, &x))),
             Form::Cardinality => (Output::Count(ideal::cardinality(&x, &y)), Output::Nothing),
+            Form::Sum | Form::Shares => unreachable!("not of dh"),
         };
         assert_eq!((received, sent), (for_receiver, for_sender), "{form:?}");
         for (session, role) in [(&bank, Role::Receiver), (&tax, Role::Sender)] {

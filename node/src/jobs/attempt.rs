@@ -113,7 +113,8 @@ async fn stages(desk: &Desk, basis: &mut Basis, items: Vec<Items>, live: &Live) 
     let (mut learned, mut done) = (Learned::Nothing, 0);
     for (number, (stage, items)) in stages.iter().zip(items).enumerate() {
         let task = stage.task(&desk.me).ok_or_else(|| bug("the plan has no task for this node"))?;
-        let parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
+        let mut parameters = stage.parameters().map_err(|error| bug(&error.to_string()))?;
+        parameters.minimum = basis.minimum;
         let protocol = desk.protocol(stage)?;
         let (session, pinned) = (&sessions[number], &basis.pinned[number]);
         live.measure(session);
@@ -121,7 +122,7 @@ async fn stages(desk: &Desk, basis: &mut Basis, items: Vec<Items>, live: &Live) 
         desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
         let (items, places) = learned.sought(pinned, items);
         let output = protocol.run(session, task.role(), parameters, Input::Items(items)).await?;
-        learned = learned.then(output, pinned, places.as_deref());
+        learned = learned.then(output, pinned, places.as_deref())?;
         let meter = session.meter();
         basis.metrics.bytes_out += meter.bytes_out();
         basis.metrics.bytes_in += meter.bytes_in();

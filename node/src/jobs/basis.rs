@@ -66,16 +66,21 @@ pub(crate) enum Learned {
 
 impl Learned {
     /// Adds what a stage gave: `places` are where the keys that it looked for stand among all of `pinned`.
-    pub(crate) fn then(self, output: Output, pinned: &Pinned, places: Option<&[u32]>) -> Self {
-        match (self, output) {
+    ///
+    /// # Errors
+    /// [`Failure`] where no job opens such an output.
+    pub(crate) fn then(self, output: Output, pinned: &Pinned, places: Option<&[u32]>) -> Result<Self, Failure> {
+        Ok(match (self, output) {
             (this, Output::Nothing) => this,
+            (_, Output::BelowMinimum) => Self::Count(0),
             (_, Output::Count(count)) => Self::Count(count),
+            (_, Output::Sum(_) | Output::Shares(_)) => return Err(Failure::new("bug", "no job opens this output")),
             (this, Output::Rows(rows)) => {
                 let mut found = if let Self::Rows(found) = this { found } else { Found::default() };
                 found.note(pinned, places, &rows);
                 Self::Rows(found)
             }
-        }
+        })
     }
 
     /// The keys of `items` that are still to be looked for, with their places where they are not all.

@@ -77,7 +77,7 @@ pub(crate) async fn run(
         let places: Vec<u64> = match &output {
             Output::Rows(found) => found.as_slice().iter().filter_map(|at| rows.get(*at as usize).copied()).collect(),
             Output::Nothing => Vec::new(),
-            Output::Count(_) => return Err(bug("a count in buckets")),
+            _ => return Err(bug("no list of rows, in buckets")),
         };
         desk.keep_outcome(&id.job, &basis, number, &places)?;
         stored(&session).await?;
@@ -89,7 +89,7 @@ pub(crate) async fn run(
     let learns = task.receives || parameters.form == Form::RowsToBoth;
     let pinned = rests.file()?;
     let output = if learns { Output::Rows(pinned.positions_of(&places)) } else { Output::Nothing };
-    Ok((whole, Learned::Nothing.then(output, pinned, None)))
+    Ok((whole, Learned::Nothing.then(output, pinned, None)?))
 }
 
 /// Finds out with the others what the attempt rests on, and which buckets are to be run.

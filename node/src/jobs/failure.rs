@@ -65,6 +65,7 @@ impl From<Error> for Failure {
         let code = match &error {
             Error::Deviation { .. } => "deviation",
             Error::Link { .. } => "link",
+            Error::Chance(_) => "chance",
             Error::Input(_) => "input",
             Error::Cancelled => "stopped",
             Error::Bug(_) => "bug",

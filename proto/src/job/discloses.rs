@@ -46,6 +46,12 @@ impl Told<'_> {
             Learns::IntersectionSize => {
                 vec![format!("{who} learns how many of its rows have a key in {there}, if there are at least {least}")]
             }
+            Learns::Sum => vec![format!(
+                "{who} learns the sum of the numbers of {there} in rows whose key it has too, if there are at least {least}"
+            )],
+            Learns::Minimum => {
+                vec![format!("{who} learns whether at least {least} of its rows have a key in {there}")]
+            }
             Learns::IntersectionOfAll => vec![format!(
                 "{who} learns which of its own rows have a key in {there} and in the data of every other sender, if there \
                  are at least {least}"

@@ -82,6 +82,12 @@ impl Padded {
         self.order[positions].iter().map(element).collect()
     }
 
+    /// The row of the item at this position of the stream; a dummy has none.
+    pub(super) fn row(&self, position: usize) -> Option<u32> {
+        let row = self.order[position];
+        ((row as usize) < self.items.len()).then_some(row)
+    }
+
     /// The rows of this party's items at these positions of the stream. Dummies have none.
     pub(super) fn rows(&self, positions: impl Iterator<Item = usize>) -> Rows {
         let rows = positions.map(|position| u64::from(self.order[position]));

@@ -44,11 +44,11 @@ impl Transfers {
         let transfers = 2 * blocks * BLOCK_BITS;
         match &mut self.end {
             End::Sender(sender) => {
-                let mut batches = pin!(sender.random(s, transfers, BATCH)?);
-                let (mut zero, mut one) = (Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new()));
-                while let Some(batch) = batches.try_next().await? {
-                    zero.extend(pack(&batch, |pair: &[u128; 2]| pair[0]));
-                    one.extend(pack(&batch, |pair: &[u128; 2]| pair[1]));
+                let mut batches = pin!(sender.random_bits(s, transfers)?);
+                let [mut zero, mut one] = [0; 2].map(|_| Zeroizing::new(Vec::with_capacity(2 * blocks)));
+                while let Some([zeros, ones]) = batches.try_next().await? {
+                    zero.extend_from_slice(&zeros);
+                    one.extend_from_slice(&ones);
                 }
                 let difference = |n: usize| zero[n] ^ one[n];
                 let (a, b): (Vec<_>, Vec<_>) = (0..blocks).map(|n| (difference(n), difference(blocks + n))).unzip();
@@ -59,10 +59,10 @@ impl Transfers {
                 let choices = Zeroizing::new(random_blocks(2 * blocks, &mut s.rng("triples")));
                 let (b, a) = (choices[..blocks].to_vec(), choices[blocks..].to_vec());
                 let choices = Arc::new(Bits::from_blocks(choices.to_vec(), transfers));
-                let mut batches = pin!(receiver.random(s, &choices, BATCH)?);
-                let mut chosen = Zeroizing::new(Vec::new());
+                let mut batches = pin!(receiver.random_bits(s, &choices)?);
+                let mut chosen = Zeroizing::new(Vec::with_capacity(2 * blocks));
                 while let Some(batch) = batches.try_next().await? {
-                    chosen.extend(pack(&batch, |block: &u128| *block));
+                    chosen.extend_from_slice(&batch);
                 }
                 let c = (0..blocks).map(|n| a[n] & b[n] ^ chosen[n] ^ chosen[blocks + n]).collect();
                 Ok(Triples { a, b, c, leads: false })
@@ -74,12 +74,6 @@ impl Transfers {
 /// What [`Transfers::triples`] for `count` bits cost the end in `role`.
 pub fn triples_cost(count: usize, role: Role) -> Cost {
     extension::cost(2 * count.next_multiple_of(BLOCK_BITS), BATCH, role)
-}
-
-/// The lowest bits of rows, packed.
-fn pack<'a, T>(rows: &'a [T], bit: impl Fn(&T) -> u128 + 'a) -> impl Iterator<Item = u128> + 'a {
-    rows.chunks(BLOCK_BITS)
-        .map(move |rows| rows.iter().enumerate().fold(0, |block, (place, row)| block | (bit(row) & 1) << place))
 }
 
 impl Triples {
@@ -122,7 +116,7 @@ pub async fn open(s: &Session, peer: &PartyId, x: &Bits) -> Result<Bits> {
 pub fn and_cost(bits: usize) -> Cost {
     let blocks = 2 * bits.div_ceil(BLOCK_BITS);
     let bytes_out = (16 * blocks + blocks.div_ceil(CHUNK) * FRAME_HEADER) as u64;
-    Cost { rounds: 1, bytes_out, group_ops: 0 }
+    Cost { rounds: 1, bytes_out, group_ops: 0, cpu_us: 0 }
 }
 
 /// Both say as many blocks as the other, in one round.

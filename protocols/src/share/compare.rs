@@ -64,5 +64,5 @@ impl Transfers {
 /// What [`Transfers::at_least`] costs.
 pub fn at_least_cost(role: Role) -> Cost {
     let products = (0..=LEVELS).fold(triples_cost((LEVELS + 1) * BLOCK_BITS, role), |cost, _| cost.then(and_cost(1)));
-    products.then(Cost { rounds: 1, bytes_out: 16 + FRAME_HEADER as u64, group_ops: 0 })
+    products.then(Cost { rounds: 1, bytes_out: 16 + FRAME_HEADER as u64, group_ops: 0, cpu_us: 0 })
 }

@@ -8,7 +8,8 @@
 //! | [`Transfers::equal`] | 6 | width + 10 |
 //! | [`Transfers::count`] | 2 | 1 |
 //! | [`Transfers::sum_where`] | 2 | 2 |
-//! | [`Transfers::at_least`] | 8 | 256 in all |
+//! | [`Transfers::at_least`] | 8 | 1536 in all |
+//! | [`Transfers::reveal`] | 1 | 0 |
 //!
 //! **Claim.** Semi-honest peers, with the assumptions of [`crate::ot::extension`]: every message is uniform to who reads it.
 
@@ -31,7 +32,7 @@ use crate::session::Session;
 pub use and::{Triples, and, and_cost, open, triples_cost};
 pub use compare::at_least_cost;
 pub use equal::{WIDTH_MAX, equal_cost};
-pub use sum::{count_cost, sum_where_cost};
+pub use sum::{count_cost, reveal_cost, sum_where_cost};
 
 /// One end of two parties' transfers, from which everything here is made. The two ends are set up in facing roles.
 pub struct Transfers {

@@ -164,7 +164,7 @@ pub(super) fn cost(shape: Shape, role: Role) -> Cost {
         Role::Sender => shape.batches().map(message).sum(),
         Role::Receiver => 0,
     };
-    Cost { rounds: 2, bytes_out: transfers.bytes_out + products, group_ops: 0 }
+    Cost { rounds: 2, bytes_out: transfers.bytes_out + products, group_ops: 0, cpu_us: 0 }
 }
 
 fn pack(numbers: impl Iterator<Item = u64>, shape: Shape) -> Vec<u128> {

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use futures::future::try_join;
 use zeroize::Zeroizing;
 
+use super::msg::Blocks;
 use super::product::{self, Shape, Use};
 use super::{End, Transfers};
 use crate::bits::Bits;
 use crate::catalogue::Cost;
 use crate::error::Result;
+use crate::message::FRAME_HEADER;
 use crate::party::Role;
 use crate::session::Session;
 
@@ -49,12 +52,27 @@ impl Transfers {
             (numbers[n] ^ minus).wrapping_sub(minus)
         });
         // Each direction's numbers are those of its sender; the receiver's are not asked for.
-        let (there, back) = futures::future::try_join(
+        let (there, back) = try_join(
             self.inner_product(&s.step("there"), bits, signed.clone()),
             back.inner_product(&s.step("back"), bits, signed),
         )
         .await?;
         Ok(own.wrapping_add(there).wrapping_add(back))
+    }
+
+    /// Opens a number shared modulo 2^64 to the end in role `to`.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Deviation`] names a peer that breaks the protocol.
+    pub async fn reveal(&self, s: &Session, to: Role, share: u64) -> Result<Option<u64>> {
+        let (out, incoming) = s.channel(&self.peer)?.split();
+        if self.role() == to {
+            let (Blocks(theirs), ()) = try_join(incoming.last(1), out.finish()).await?;
+            Ok(Some(share.wrapping_add(theirs[0] as u64)))
+        } else {
+            try_join(out.last(&Blocks(vec![share.into()])), incoming.finish()).await?;
+            Ok(None)
+        }
     }
 
     /// A share of the sum of products of the receiver's bits with the sender's numbers.
@@ -82,4 +100,10 @@ pub fn count_cost(count: usize, role: Role) -> Cost {
 /// What [`Transfers::sum_where`] costs, both directions at once.
 pub fn sum_where_cost(count: usize) -> Cost {
     count_cost(count, Role::Sender).beside(count_cost(count, Role::Receiver))
+}
+
+/// What [`Transfers::reveal`] costs the end in `role`.
+pub fn reveal_cost(to: Role, role: Role) -> Cost {
+    let bytes_out = if role == to { 0 } else { FRAME_HEADER as u64 + 16 };
+    Cost { rounds: 1, bytes_out, group_ops: 0, cpu_us: 0 }
 }

@@ -45,7 +45,9 @@ fn spent(report: &Report, cost: impl Fn(Role) -> Cost, set_ups: u32) {
     for (party, role) in report.parties.iter().zip([Role::Receiver, Role::Sender]) {
         let declared = cost(role);
         assert_eq!(party.bytes_out, declared.bytes_out, "{role}");
-        assert!(report.rounds() <= declared.rounds + set_ups * set_up_cost(role).rounds, "{} rounds", report.rounds());
+        // Less where one end is done with one thing before the other, and begins the next.
+        let rounds = declared.rounds + set_ups * set_up_cost(role).rounds;
+        assert!((rounds - 1..=rounds).contains(&report.rounds()), "{} rounds of {rounds}", report.rounds());
     }
 }
 
@@ -104,7 +106,7 @@ fn equality_of_private_values() {
         assert!(opened.iter().all(|(_, equal)| *equal == expected), "{count} of {width}");
         assert!(count < 127 || opened[0].0 != expected && opened[0].0 != Bits::zeros(count), "shares tell nothing");
         let opening = (16 * count.div_ceil(128) + FRAME_HEADER * usize::from(count > 0)) as u64;
-        let opening = Cost { rounds: 1, bytes_out: opening, group_ops: 0 };
+        let opening = Cost { rounds: 1, bytes_out: opening, group_ops: 0, cpu_us: 0 };
         spent(&report, |role| equal_cost(count, width, role).then(opening), 1);
     }
 }

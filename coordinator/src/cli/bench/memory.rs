@@ -52,7 +52,7 @@ pub(super) fn run(
     let found = outputs.into_iter().find_map(|output| match output {
         Output::Rows(rows) => Some((rows.len() as u64, rows == expected)),
         Output::Count(count) => Some((count, count == expected.len() as u64)),
-        Output::Nothing => None,
+        _ => None,
     });
     let (matches, correct) = found.ok_or_else(|| Failure::No("the receiver got nothing".into()))?;
     let peak_rss_mb = peak_rss_mb();

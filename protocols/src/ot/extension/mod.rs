@@ -148,6 +148,22 @@ impl Sender {
         self.stream(s, count, batch, |core, first, q| core.hash_rows(first, &q))
     }
 
+    /// Random transfers of bits, packed: the bits of choice 0, and those of choice 1, in batches of [`BATCH`]. The peer runs
+    /// [`Receiver::random_bits`] at this step.
+    ///
+    /// # Errors
+    /// As [`Sender::correlated`].
+    pub fn random_bits(
+        &mut self,
+        s: &Session,
+        count: usize,
+    ) -> Result<impl Stream<Item = Result<[Zeroizing<Vec<u128>>; 2]>> + Send + use<>> {
+        self.stream(s, count, BATCH, |core, first, q| {
+            let rows = core.hash_rows(first, &q);
+            [0, 1].map(|choice| pack(rows.iter().map(|both| both[choice])))
+        })
+    }
+
     fn stream<T: Send + 'static>(
         &mut self,
         s: &Session,
@@ -221,6 +237,19 @@ impl Receiver {
         self.stream(s, choices, batch, |core, first, t| core.hash_rows(first, t))
     }
 
+    /// Random transfers of bits, packed: those of the choices, in batches of [`BATCH`]. The peer runs [`Sender::random_bits`]
+    /// at this step.
+    ///
+    /// # Errors
+    /// As [`Receiver::correlated`].
+    pub fn random_bits(
+        &mut self,
+        s: &Session,
+        choices: &Arc<Bits>,
+    ) -> Result<impl Stream<Item = Result<Zeroizing<Vec<u128>>>> + Send + use<>> {
+        self.stream(s, choices, BATCH, |core, first, t| pack(core.hash_rows(first, t).iter().copied()))
+    }
+
     fn stream<T: Send + 'static>(
         &mut self,
         s: &Session,
@@ -275,6 +304,13 @@ impl Position {
         };
         batches(count, batch).map(&mut next).collect()
     }
+}
+
+/// The lowest bit of each row, 128 to a block.
+fn pack(mut rows: impl ExactSizeIterator<Item = u128>) -> Zeroizing<Vec<u128>> {
+    let blocks = rows.len().div_ceil(BLOCK_BITS);
+    let mut block = || (0..BLOCK_BITS).zip(&mut rows).fold(0, |block, (place, row)| block | (row & 1) << place);
+    Zeroizing::new((0..blocks).map(|_| block()).collect())
 }
 
 /// How many transfers each batch has.

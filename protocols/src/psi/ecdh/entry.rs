@@ -69,6 +69,7 @@ impl<G: Named> Protocol for Ecdh<G> {
         match form {
             Form::RowsToReceiver => all.push(learns(Role::Receiver, Learns::Intersection)),
             Form::Cardinality => all.push(learns(Role::Receiver, Learns::IntersectionSize)),
+            Form::Sum | Form::Shares => (),
             Form::RowsToBoth => {
                 all.push(learns(Role::Receiver, Learns::Intersection));
                 all.push(learns(Role::Sender, Learns::Intersection));

@@ -146,7 +146,7 @@ impl<G: Named> Psi for Ecdh<G> {
         let t = self.raise(&s_x, receiver, a_in, n, &beta);
         let answer = async {
             match p.form {
-                Form::RowsToReceiver | Form::RowsToBoth => t_out.batches(t).await,
+                Form::RowsToReceiver | Form::RowsToBoth | Form::Sum | Form::Shares => t_out.batches(t).await,
                 Form::Cardinality => {
                     let (mut t, mut rng) = (elements(t).await?, s.rng("answers"));
                     let t = s.compute_long(move |stop| shuffle(&mut t, &mut rng, stop).map(|()| t)).await?;
@@ -157,7 +157,7 @@ impl<G: Named> Psi for Ecdh<G> {
         try_join!(b_out.batches(b), unused.finish(), answer)?;
 
         match p.form {
-            Form::RowsToReceiver | Form::Cardinality => Ok(Output::Nothing),
+            Form::RowsToReceiver | Form::Cardinality | Form::Sum | Form::Shares => Ok(Output::Nothing),
             Form::RowsToBoth => {
                 let (unused, m_in) = s.step("matches").channel(receiver)?.split();
                 let bits = m_in.batches::<Bits>(self.counts(m)).map_ok(|Bits(bits)| bits);
@@ -248,6 +248,10 @@ async fn elements(batches: impl Stream<Item = Result<Tags>> + Send) -> Result<Ve
 }
 
 fn bands<G: Named>(p: &Parameters) -> Result<(u32, u32), InputError> {
+    if matches!(p.form, Form::Sum | Form::Shares) {
+        let reason = "no sums and no shares; take sum or circuit";
+        return Err(InputError::Unsupported { protocol: G::DESCRIPTOR.name, reason });
+    }
     let band = |band: u64| match u32::try_from(band) {
         Ok(fits) if band <= BAND_MAX => Ok(fits),
         _ => Err(InputError::Unsupported {

@@ -21,6 +21,7 @@ fn oracle(form: Form, x: &Items, y: &Items) -> Vec<Output> {
         Form::RowsToReceiver => vec![rows(x, y), Output::Nothing],
         Form::RowsToBoth => vec![rows(x, y), rows(y, x)],
         Form::Cardinality => vec![Output::Count(ideal::cardinality(x, y)), Output::Nothing],
+        Form::Sum | Form::Shares => unreachable!("not of dh"),
     }
 }
 

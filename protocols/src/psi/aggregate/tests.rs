@@ -1,0 +1,115 @@
+use super::*;
+use crate::catalogue::{Cost, Input, Protocol, Sizes};
+use crate::error::Error;
+use crate::items::Items;
+use crate::party::{PartyId, Roster};
+use crate::sim::{Net, Run, World};
+
+fn pair() -> Roster {
+    Roster::pair(PartyId::new("bank").unwrap(), PartyId::new("bureau").unwrap())
+}
+
+fn keys(first: u64, count: u64) -> Items {
+    (first..first + count).map(|number| format!("id-{number:016}")).collect()
+}
+
+/// The number of the sender's row.
+fn number(row: u64) -> u64 {
+    row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
+}
+
+fn run(world: &World, sum: bool, p: Parameters, x: &Items, y: &Items) -> Run<Output> {
+    world.run(&pair(), |s, role| {
+        let (items, columns) = match role {
+            Role::Receiver => (x.clone(), vec![]),
+            Role::Sender if sum => (y.clone(), vec![(0..y.len() as u64).map(number).collect()]),
+            Role::Sender => (y.clone(), vec![]),
+        };
+        async move {
+            let input = Input::Table { items, columns };
+            if sum { Sum.run(&s, role, p, input).await } else { Cardinality.run(&s, role, p, input).await }
+        }
+    })
+}
+
+fn parameters(sum: bool, receiver: u64, sender: u64, minimum: u64) -> Parameters {
+    let form = if sum { Form::Sum } else { Form::Cardinality };
+    Parameters { minimum, ..Parameters::new(Sizes { receiver, sender }, form) }
+}
+
+#[test]
+fn sizes_and_sums_open_from_the_minimum_on() {
+    // Receiver, sender, common rows, which are the sender's first.
+    let cases = [(0, 0, 0), (1, 1, 1), (31, 33, 16), (33, 31, 0), (1000, 33, 33), (1000, 6789, 500)];
+    for (seed, (n, m, common)) in cases.into_iter().enumerate() {
+        let (x, y) = (keys(1000, n), keys(1000 + n - common, m));
+        for sum in [false, true] {
+            let sums = (0..common).map(number).sum();
+            let result = || if sum { Output::Sum(sums) } else { Output::Count(common) };
+            for (minimum, expected) in [
+                (0, [result(), Output::Nothing]),
+                (common, [result(), Output::Nothing]),
+                (common + 1, [Output::BelowMinimum, Output::BelowMinimum]),
+                (u64::MAX, [Output::BelowMinimum, Output::BelowMinimum]),
+            ] {
+                if minimum == u64::MAX && n != 31 || minimum == 0 && n > 33 {
+                    continue;
+                }
+                let p = parameters(sum, n, m, minimum);
+                let run = run(&World::new("psi", seed as u64), sum, p, &x, &y);
+                assert_eq!(run.values().unwrap(), expected, "{n} x {m}, minimum {minimum}, sum {sum}");
+            }
+        }
+    }
+}
+
+#[test]
+fn costs_exactly_what_it_declares_and_less_below_the_minimum() {
+    for sum in [false, true] {
+        let p = parameters(sum, 40, 50, 10);
+        let cost = |role| if sum { Sum.cost(&p, role) } else { Cardinality.cost(&p, role) };
+        for common in [10, 9] {
+            let run = run(&World::new("psi", 1).net(Net::ROUNDS), sum, p, &keys(0, 30), &keys(30 - common, 45));
+            for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
+                let declared = cost(role);
+                // time is an estimate: nothing to compare
+                let cpu_us = declared.cpu_us;
+                let spent = Cost { rounds: run.report.rounds(), bytes_out: party.bytes_out, group_ops: 0, cpu_us };
+                if common == 10 {
+                    assert_eq!(spent, declared, "{role}, sum {sum}");
+                } else {
+                    assert!(spent.rounds < declared.rounds, "{role}, sum {sum}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn below_the_minimum_no_step_that_opens_is_reached() {
+    let p = parameters(true, 40, 50, 10);
+    let run = run(&World::new("psi", 1), true, p, &keys(0, 30), &keys(21, 45));
+    let opened = run
+        .report
+        .streams
+        .iter()
+        .any(|stream| stream.step.as_str().contains("open") && !stream.step.as_str().contains("minimum"));
+    assert!(!opened && run.values().unwrap() == [Output::BelowMinimum, Output::BelowMinimum]);
+}
+
+#[test]
+fn numbers_that_might_wrap_are_the_owners_to_mend() {
+    let outcome = |columns: Vec<Column>| {
+        let p = parameters(true, 4, 1 << 10, 0);
+        let run = World::new("psi", 1).run(&pair(), |s, role| {
+            let columns = if role == Role::Sender { columns.clone() } else { vec![] };
+            async move { Sum.run(&s, role, p, Input::Table { items: keys(0, 2), columns }).await }
+        });
+        run.outcomes.into_iter().nth(1).unwrap().1
+    };
+    let max = u64::MAX / 4;
+    assert_eq!(outcome(vec![[max, max].into_iter().collect()]), Ok(Output::Nothing));
+    let above = outcome(vec![[0, max + 1].into_iter().collect()]);
+    assert_eq!(above, Err(Error::Input(InputError::TooLarge { row: 1, max })));
+    assert_eq!(outcome(vec![]), Err(Error::Input(InputError::Columns { got: 0, agreed: 1 })));
+}

@@ -1,0 +1,168 @@
+//! Agrees with the oracle once its shares are added, costs what it declares, and tells nothing.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::catalogue::{Cost, Form, Input, Output, Protocol, Sizes};
+use crate::party::{PartyId, Roster};
+use crate::sim::{Net, Run, World};
+
+fn pair() -> Roster {
+    Roster::pair(PartyId::new("bank").unwrap(), PartyId::new("bureau").unwrap())
+}
+
+/// `count` keys from `first` on.
+fn keys(first: u64, count: u64) -> Items {
+    (first..first + count).map(|number| format!("id-{number:016}")).collect()
+}
+
+/// Numbers that use all bits.
+fn column(rows: u64, seed: u64) -> Column {
+    (0..rows).map(|row| (row + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
+}
+
+fn parameters(receiver: u64, sender: u64, columns: u32) -> Parameters {
+    Parameters { columns, ..Parameters::new(Sizes { receiver, sender }, Form::Shares) }
+}
+
+fn run(world: &World, p: Parameters, x: &Items, y: &Items) -> Run<Output> {
+    world.run(&pair(), |s, role| {
+        let (items, columns, seed) = match role {
+            Role::Receiver => (x.clone(), 1, 1),
+            Role::Sender => (y.clone(), p.columns, 2),
+        };
+        let columns = (0..columns).map(|n| column(items.len() as u64, seed + u64::from(n) * 7)).collect();
+        async move { Circuit.run(&s, role, p, Input::Table { items, columns }).await }
+    })
+}
+
+/// Adds the shares up and compares with the oracle: each row of the receiver is in one bin, its bit tells whether the sender
+/// has it, and its columns are those of both.
+fn check(outputs: Vec<Output>, p: Parameters, x: &Items, y: &Items) {
+    let [Output::Shares(receiver), Output::Shares(sender)] = &outputs[..] else { panic!("{outputs:?}") };
+    let of_sender: BTreeMap<&[u8], usize> = y.iter().enumerate().map(|(row, key)| (key, row)).collect();
+    let bins = Bins::count_for(p.sizes.receiver as usize);
+    assert_eq!((receiver.rows.len(), receiver.matches.len(), sender.matches.len()), (bins, bins, bins));
+    assert_eq!((sender.rows.len(), sender.receiver_columns.len(), receiver.receiver_columns.len()), (0, 0, 1));
+    let mut seen = vec![false; x.len()];
+    for bin in 0..bins {
+        let theirs = receiver.rows[bin].and_then(|row| of_sender.get(x.get(row as usize)));
+        let bit = receiver.matches.get(bin) ^ sender.matches.get(bin);
+        assert_eq!(bit == 1, theirs.is_some(), "bin {bin}");
+        let own = receiver.rows[bin].map_or(0, |row| column(x.len() as u64, 1).get(row as usize));
+        assert_eq!(receiver.receiver_columns[0].get(bin), own);
+        if let Some(row) = receiver.rows[bin] {
+            assert!(!std::mem::replace(&mut seen[row as usize], true), "row {row} is in two bins");
+        }
+        for (n, (one, other)) in receiver.sender_columns.iter().zip(&sender.sender_columns).enumerate() {
+            if let Some(row) = theirs {
+                let value = column(y.len() as u64, 2 + n as u64 * 7).get(*row);
+                assert_eq!(one.get(bin).wrapping_add(other.get(bin)), value, "column {n} of bin {bin}");
+            }
+        }
+    }
+    assert!(seen.into_iter().all(|seen| seen), "every row is in a bin");
+    assert!([receiver, sender].iter().all(|shared| shared.sender_columns.len() == p.columns as usize));
+}
+
+#[test]
+fn agrees_with_the_oracle_on_nasty_sizes() {
+    let sizes =
+        [(0, 0), (0, 31), (31, 0), (1, 1), (31, 33), (33, 31), (1000, 33), (1000, 1000), (6789, 1000), (1000, 6789)];
+    for (seed, (n, m)) in sizes.into_iter().enumerate() {
+        let (x, y) = (keys(0, n), keys(n / 2, m));
+        let p = parameters(n, m, seed as u32 % 3);
+        check(run(&World::new("circuit", seed as u64), p, &x, &y).values().unwrap(), p, &x, &y);
+    }
+}
+
+#[test]
+fn agrees_with_the_oracle_on_disjoint_equal_and_padded_sets() {
+    let sets = [
+        ("disjoint", keys(0, 31), keys(31, 33)),
+        ("equal", keys(0, 33), keys(0, 33)),
+        ("empty receiver", keys(0, 0), keys(0, 33)),
+        ("empty sender", keys(0, 31), keys(0, 0)),
+        ("odd items", ["", "0", "\0", "\u{1}", "银行"].iter().collect(), ["银行", "", "\0\0"].iter().collect()),
+    ];
+    for (_, x, y) in &sets {
+        let p = parameters(64, 50, 1);
+        check(run(&World::new("circuit", 1), p, x, y).values().unwrap(), p, x, y);
+    }
+}
+
+#[test]
+fn costs_exactly_what_it_declares_whatever_the_true_sizes() {
+    for (n, m, columns) in [(0, 9, 0), (13, 10, 1), (900, 2000, 2)] {
+        let p = parameters(n, m, columns);
+        for (x, y) in [(keys(0, n), keys(5, m)), (keys(0, n / 3), keys(5, 1))] {
+            let run = run(&World::new("circuit", 1).net(Net::ROUNDS), p, &x, &y);
+            for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
+                let declared = Circuit.cost(&p, role);
+                let (rounds, bytes_out, group_ops) = (run.report.rounds(), party.bytes_out, party.group_ops);
+                // time is an estimate: nothing to compare
+                let spent = Cost { rounds, bytes_out, group_ops, cpu_us: declared.cpu_us };
+                assert_eq!(spent, declared, "{n} x {m} {role}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_function_is_one_at_the_receivers_keys_and_another_elsewhere() {
+    let all: Vec<u128> = (0..300u128).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).collect();
+    let run = World::new("oprf", 1).net(Net::ROUNDS).run(&pair(), |s, role| {
+        let all = all.clone();
+        async move {
+            let peer = s.holder(role.other())?.clone();
+            match role {
+                Role::Receiver => oprf::receive(&s, &peer, all[..200].to_vec()).await,
+                Role::Sender => Ok(oprf::send(&s, &peer, 200).await?.values(&all)),
+            }
+        }
+    });
+    for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
+        assert_eq!(party.bytes_out, oprf::cost(200, role).bytes_out, "{role}");
+    }
+    let values = run.values().unwrap();
+    assert!(values[0][..] == values[1][..200] && values[1][200..].iter().all(|value| !values[0].contains(value)));
+}
+
+#[test]
+fn schedules_change_nothing() {
+    let (x, y, p) = (keys(0, 40), keys(25, 37), parameters(45, 40, 1));
+    let world = World::new("circuit", 3);
+    let first = run(&world, p, &x, &y).values().unwrap();
+    for schedule in 0..5 {
+        let world = world.clone().schedule(schedule).capacity(1 + schedule as usize % 3);
+        assert_eq!(run(&world, p, &x, &y).values().unwrap(), first, "schedule {schedule}");
+    }
+}
+
+#[test]
+fn shares_of_one_party_are_anew_in_another_attempt() {
+    let (x, y, p) = (keys(0, 40), keys(0, 40), parameters(40, 40, 1));
+    let shares = |attempt| run(&World::new("circuit", 3).attempt(attempt), p, &x, &y).values().unwrap();
+    for (one, other) in shares(0).into_iter().zip(shares(1)) {
+        let (Output::Shares(one), Output::Shares(other)) = (one, other) else { panic!("shares") };
+        assert_ne!(one.matches, other.matches);
+        assert_ne!(one.sender_columns, other.sender_columns);
+    }
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_the_owners_to_mend() {
+    let outcome = |p: Parameters, rows: u64, columns: Vec<Column>| {
+        let run = World::new("circuit", 1).run(&pair(), |s, role| {
+            let columns = if role == Role::Sender { columns.clone() } else { Vec::new() };
+            async move { Circuit.run(&s, role, p, Input::Table { items: keys(0, rows), columns }).await }
+        });
+        run.outcomes.into_iter().nth(1).unwrap().1
+    };
+    let p = parameters(4, 4, 1);
+    assert_eq!(outcome(p, 3, vec![]), Err(Error::Input(InputError::Columns { got: 0, agreed: 1 })));
+    assert_eq!(outcome(p, 3, vec![column(2, 0)]), Err(Error::Input(InputError::Rows { got: 2, rows: 3 })));
+    assert_eq!(outcome(p, 5, vec![column(5, 0)]), Err(Error::Input(InputError::TooMany { got: 5, max: 4 })));
+    let huge = parameters(BAND_MAX + 1, 4, 0);
+    assert!(matches!(outcome(huge, 1, vec![]), Err(Error::Input(InputError::Unsupported { protocol: "circuit", .. }))));
+}
