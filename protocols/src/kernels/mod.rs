@@ -16,6 +16,8 @@
 //!
 //! [`aes`] and [`sha256`] hash and [`gf128`] multiplies with vectors of AVX-512, beside them portable twins. They are short calls
 //! on the calling thread. [`okvs`] is safe code on top of them.
+//! [`aes`] hashes blocks, [`gf128`] multiplies elements and [`transpose`] turns columns of bits into rows (2 ns per row of 128)
+//! with vectors of AVX-512, beside them portable twins. They are short calls on the calling thread; the others fan out.
 //!
 //! A kernel never blocks, awaits, logs or locks. Where it fans out, it does with rayon, so it is called from
 //! [`crate::session::Session::compute`]. Which engine runs is decided at run time from what the processor offers; all

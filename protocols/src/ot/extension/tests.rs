@@ -1,9 +1,11 @@
 use std::sync::Mutex;
 
 use futures::future::BoxFuture;
+use proptest::prelude::*;
 
 use super::*;
 use crate::error::{Error, Fault};
+use crate::message::{Message, Reader};
 use crate::ot::{correlated_receive, correlated_send, random_receive, random_send};
 use crate::party::Roster;
 use crate::sim::{Net, Run, World};
@@ -141,8 +143,27 @@ fn verdict(cheat: impl Fn(&mut Trees, &mut Batch) + Sync) -> Result<(), Fault> {
     fault.into_inner().unwrap()
 }
 
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_read_as_the_shape_or_refused(
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
+        right in any::<bool>(),
+        blocks in prop_oneof![1usize..8, Just(usize::MAX), any::<usize>()],
+    ) {
+        // Of the right length for one message or the other, or of any.
+        let length = if right { Batch::bytes(blocks.min(7)) } else { bytes.len() };
+        let bytes: Vec<u8> = bytes.iter().cycle().copied().take(length).collect();
+        let mut reader = Reader::new(&bytes);
+        let batch = Batch::read(&mut reader, blocks).and_then(|batch| reader.finish().map(|()| batch));
+        prop_assert_eq!(batch.is_ok(), blocks < 8 && bytes.len() == Batch::bytes(blocks));
+        let mut reader = Reader::new(&bytes);
+        let trees = Trees::read(&mut reader, ()).and_then(|trees| reader.finish().map(|()| trees));
+        prop_assert_eq!(trees.is_ok(), bytes.len() as u64 == Trees::BYTES);
+    }
+}
+
 #[test]
-fn cheating_receivers_are_verdict() {
+fn cheating_receivers_are_named() {
     let check = |check| Err(Fault::Check { check });
     assert_eq!(verdict(|_, _| ()), Ok(()), "the scripted receiver is honest but for what it is told");
     // Other choices in one column of corrections than in the others: seen where Δ has a bit there, as four of them have.

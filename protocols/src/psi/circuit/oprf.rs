@@ -98,15 +98,15 @@ impl Oprf {
     }
 }
 
-/// What the function costs for `count` keys of the receiver. Two rounds more than the vector evaluation: the store, and the
-/// end of the evaluation, which its sender hears of last.
+/// What the function costs for `count` keys of the receiver. The store takes no round of its own: it goes with the end mark
+/// of the vector evaluation, which is the last that its sender hears.
 pub(super) fn cost(count: usize, role: Role) -> Cost {
     let length = Shape::new(count).len();
     let bytes_out = match role {
         Role::Receiver => (FRAME_HEADER + 16 + length.div_ceil(CHUNK) * FRAME_HEADER + 16 * length) as u64,
         Role::Sender => 0,
     };
-    vole::cost::<u128>(length, role).then(Cost { rounds: 2, bytes_out, group_ops: 0, cpu_us: 0 })
+    vole::cost::<u128>(length, role).then(Cost { bytes_out, ..Cost::default() })
 }
 
 /// Values of arranged keys where the keys stood before.

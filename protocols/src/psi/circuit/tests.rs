@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::BoxFuture;
+
 use super::*;
 use crate::catalogue::{Cost, Form, Input, Output, Protocol, Sizes};
+use crate::error::Fault;
+use crate::message::Malformed;
 use crate::party::{PartyId, Roster};
-use crate::sim::{Net, Run, World};
+use crate::sim::{Edit, Net, Run, World};
 
 fn pair() -> Roster {
     Roster::pair(PartyId::new("bank").unwrap(), PartyId::new("bureau").unwrap())
@@ -148,6 +152,71 @@ fn shares_of_one_party_are_anew_in_another_attempt() {
         assert_ne!(one.matches, other.matches);
         assert_ne!(one.sender_columns, other.sender_columns);
     }
+}
+
+#[test]
+fn a_changed_frame_of_any_stream_is_named() {
+    let (x, y, p) = (keys(0, 5), keys(2, 5), parameters(5, 5, 1));
+    let world = World::new("circuit", 7);
+    let clean = run(&world.clone().record(), p, &x, &y).transcript.by_stream();
+    let first = clean.frames().iter().filter(|frame| frame.frame == 0);
+    let mut steps = 0;
+    for frame in first {
+        let tampered = world.clone().tamper(frame.tampered(Edit::Flip { bit: 77 }));
+        let outcomes = run(&tampered, p, &x, &y).outcomes;
+        let reached = outcomes.iter().find(|(party, _)| *party == frame.to).map(|(_, outcome)| outcome);
+        let Some(Err(Error::Deviation { party, step, fault: Fault::Forged { frame: 0 } })) = reached else {
+            panic!("{}: {outcomes:?}", frame.step)
+        };
+        assert_eq!((party, step), (&frame.from, &frame.step));
+        steps += 1;
+    }
+    assert_eq!(steps, 2 * 16, "both directions of every step");
+}
+
+/// How the honest party ends against one that plays `role` by `script`.
+fn against(role: Role, script: impl Fn(Session) -> BoxFuture<'static, Result<Output>>) -> (String, Fault) {
+    let p = parameters(5, 5, 0);
+    let run = World::new("circuit", 1).run(&pair(), |s, mine| -> BoxFuture<'_, Result<Output>> {
+        if mine == role {
+            return script(s);
+        }
+        Box::pin(async move { Circuit.run(&s, mine, p, Input::Items(keys(0, 5))).await })
+    });
+    match run.outcomes.into_iter().find(|(_, outcome)| matches!(outcome, Err(Error::Deviation { .. }))) {
+        Some((_, Err(Error::Deviation { step, fault, .. }))) => (step.to_string(), fault),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_sender_with_too_few_hints_is_named() {
+    let script = |s: Session| -> BoxFuture<'static, Result<Output>> {
+        Box::pin(async move {
+            let receiver = s.holder(Role::Receiver)?.clone();
+            let (out, _open) = s.step("bins").channel(&receiver)?.split();
+            let (s_oprf, s_transfers) = (s.step("oprf"), s.step("transfers"));
+            let oprf = oprf::send(&s_oprf, &receiver, 5);
+            try_join3(out.finish(), oprf, Transfers::set_up(&s_transfers, &receiver, Role::Sender)).await?;
+            Hints { seed: 1, stores: vec![vec![0; 3]] }.send(&s.step("hints"), &receiver).await?;
+            std::future::pending().await
+        })
+    };
+    let (step, fault) = against(Role::Sender, script);
+    assert!(step == "circuit/hints" && matches!(fault, Fault::Malformed(Malformed::Short { .. })), "{step}: {fault}");
+}
+
+#[test]
+fn a_receiver_that_says_something_else_than_a_seed_is_named() {
+    let script = |s: Session| -> BoxFuture<'static, Result<Output>> {
+        Box::pin(async move {
+            let (out, _open) = s.step("bins").channel(s.holder(Role::Sender)?)?.split();
+            out.last(&msg::Blocks(vec![7])).await?;
+            std::future::pending().await
+        })
+    };
+    let kind = Fault::Malformed(Malformed::Kind { expected: "circuit/seed" });
+    assert_eq!(against(Role::Receiver, script), ("circuit/bins".into(), kind));
 }
 
 #[test]
