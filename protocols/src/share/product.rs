@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::channel::mpsc;
-use futures::future::try_join3;
+use futures::future::{try_join, try_join3};
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use zeroize::Zeroizing;
 
@@ -45,9 +45,8 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Of 64 bits, without further needs.
+    /// `count` products of `width` bits, in the largest batches.
     pub(super) fn new(count: usize, width: u32) -> Self {
-        // A message of products of 64 bits stays below the frame's limit.
         Self { count, batch: BATCH, width }
     }
 
@@ -104,7 +103,7 @@ pub(super) async fn send<T: Send + 'static>(
         out.finish().await?;
         Ok(all)
     };
-    let (all, ()) = futures::future::try_join(send, unused.finish()).await?;
+    let (all, ()) = try_join(send, unused.finish()).await?;
     Ok(all)
 }
 
@@ -119,7 +118,7 @@ pub(super) async fn receive<T: Send + 'static>(
 ) -> Result<Vec<T>> {
     let rows = transfers.random(&s.step("transfers"), &x, shape.batch)?;
     let (unused, e) = s.step("products").channel(peer)?.split();
-    let (mut made, under_way) = mpsc::channel(UNDER_WAY);
+    let (mut made, mut under_way) = mpsc::channel(UNDER_WAY);
     let make = async {
         let mut rows = pin!(rows);
         while let Some(rows) = rows.try_next().await? {
@@ -130,7 +129,6 @@ pub(super) async fn receive<T: Send + 'static>(
         Ok(())
     };
     let counts = shape.batches().map(|rows| rows.div_ceil(shape.per_block()));
-    let mut under_way = under_way;
     let correct = async {
         let mut e = pin!(e.batches::<Blocks>(counts));
         let (mut all, mut first) = (Vec::new(), 0);

@@ -40,7 +40,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use futures::future::try_join3;
+use futures::future::{try_join, try_join3};
 
 use super::set::Padded;
 use crate::bits::random_blocks;
@@ -97,7 +97,7 @@ pub(super) async fn receive(s: &Session, p: &Parameters, x: Table) -> Result<(Sh
 
     let say_seed = async {
         let (out, unused) = s.step("bins").channel(sender)?.split();
-        futures::future::try_join(out.last(&Seed(seed)), unused.finish()).await.map(drop)
+        try_join(out.last(&Seed(seed)), unused.finish()).await.map(drop)
     };
     let (s_oprf, s_transfers) = (s.step("oprf"), s.step("transfers"));
     let raw = oprf::receive(&s_oprf, sender, found.queries());
@@ -131,7 +131,7 @@ pub(super) async fn send(s: &Session, p: &Parameters, y: Table) -> Result<(Share
 
     let hear_seed = async {
         let (unused, seed) = s.step("bins").channel(receiver)?.split();
-        futures::future::try_join(seed.last::<Seed>(()), unused.finish()).await
+        try_join(seed.last::<Seed>(()), unused.finish()).await
     };
     let (s_oprf, s_transfers) = (s.step("oprf"), s.step("transfers"));
     let oprf = oprf::send(&s_oprf, receiver, plan.receiver as usize);
