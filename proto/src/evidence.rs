@@ -34,6 +34,9 @@ pub struct Part {
     pub output: Digest,
     /// Whether its release checks passed. One no, and nobody releases.
     pub releases: bool,
+    /// How many keys are common, where every party learns it: all say the same number, or nobody releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matches: Option<u64>,
 }
 
 impl Canonical for Commitment {

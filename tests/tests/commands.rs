@@ -175,11 +175,13 @@ fn a_home_is_of_one_coordinator_and_none_is_made_by_mistake() {
 #[test]
 fn a_bench_answers_with_the_figures_that_scripts_read() {
     let figures = |flags: &[&str]| {
-        let args = [&["bench", "psi", "--size", "100", "--receiver-size", "60", "--json"], flags].concat();
+        let asked = ["bench", "psi", "--protocol", "dh", "--size", "100", "--receiver-size", "60", "--json"];
+        let args = [&asked[..], flags].concat();
         let figures = call(&bin("banyan"), &args).answer();
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
         let expected = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
-        let all = "bytes correct matches net ok parties protocol receiver_size rounds setup_s size via wall_s";
+        let all = "bytes correct low_bandwidth matches net ok parties protocol reason receiver_size rounds runs setup_s \
+                   size suite via wall_s";
         assert_eq!(names(&figures), expected(all));
         for party in figures["parties"].as_array().unwrap() {
             assert_eq!(names(party), expected("bytes_out cpu_s name peak_rss_mb"));

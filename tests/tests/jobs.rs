@@ -253,6 +253,7 @@ fn with_repeated_keys_both_sides_count_the_same() {
             .data("bureau/people.csv", &format!("id,age\n{}\n", bureau_rows().join("\n")));
         let end = both.run(&[]).released();
         assert_eq!((end.matches("bank"), end.matches("bureau")), (Some(21), Some(21)), "{rule}: keys, on both sides");
+        assert_eq!(end.answer["matches"], 21, "{rule}: and in the evidence");
         for party in end.answer["parties"].as_array().unwrap() {
             assert_eq!(party["matches"], 21, "{rule}: and in the summary");
         }

@@ -23,6 +23,8 @@ pub(crate) struct Evidence {
     pub(crate) signers: Vec<PartyId>,
     /// The signed words on logs that the parties keep of each other.
     pub(crate) receipts: Vec<Receipt>,
+    /// How many keys are common, as every manifest that has the number says.
+    pub(crate) matches: Option<u64>,
 }
 
 /// What evidence has to be about.
@@ -59,6 +61,7 @@ pub(crate) fn check(
 ) -> Result<Evidence, Failure> {
     let mut agreed: Option<(Commitment, Vec<PartyId>)> = None;
     let mut receipts = Vec::new();
+    let mut matches: Option<u64> = None;
     for output in outputs {
         let not = |reason: &str| Failure::No(format!("the manifest of {}: {reason}", output.party));
         let (commitment, signers) = commitment(&output.manifest, keys).map_err(|reason| not(&reason))?;
@@ -75,7 +78,17 @@ pub(crate) fn check(
         if let Some(part) = commitment.parts.iter().find(|part| !part.releases) {
             return Err(not(&format!("{} did not agree to the release", part.party)));
         }
-        let part = commitment.parts.iter().find(|part| part.party == output.party).map(|part| part.output);
+        let part = commitment.parts.iter().find(|part| part.party == output.party);
+        let counted = [part.and_then(|part| part.matches), matches];
+        if let (Some(mine), Some(other)) =
+            (manifest.matches, counted.into_iter().flatten().find(|n| Some(*n) != manifest.matches))
+        {
+            return Err(not(&format!(
+                "it counts {mine} common keys, where {other} were committed to or counted by another"
+            )));
+        }
+        matches = matches.or(manifest.matches);
+        let part = part.map(|part| part.output);
         let receives = part.is_some_and(|output| output != Digest::default());
         match &agreed {
             Some((first, _)) if *first != commitment => {
@@ -94,7 +107,7 @@ pub(crate) fn check(
         receipts.extend(receipts_of(output, keys).map_err(|reason| not(&reason))?);
     }
     let (commitment, signers) = agreed.ok_or_else(|| Failure::No("no party left a manifest".into()))?;
-    Ok(Evidence { commitment, signers, receipts })
+    Ok(Evidence { commitment, signers, receipts, matches })
 }
 
 fn commitment(manifest: &Manifest, keys: &BTreeMap<PartyId, PublicKey>) -> Result<(Commitment, Vec<PartyId>), String> {

@@ -156,13 +156,19 @@ impl HeldOutput {
         let releases = learned.may_open(&basis);
         let held = result::hold(desk, &basis, &learned, releases).await?;
         let snapshot = basis.snapshot();
-        let part = Part { party: desk.me.clone(), snapshot, output: held.commitment(), releases };
+        let told = matches.filter(|_| basis.all_learn_matches());
+        let part = Part { party: desk.me.clone(), snapshot, output: held.commitment(), releases, matches: told };
         desk.decide_again(&basis.spec, &basis.plan)?; // nothing is signed that would not be allowed now
         desk.record(Act::Hold, part.output, format!("attempt {} releases {}", id.attempt, part.releases))?;
         let subject = Subject { spec: id.job, plan: basis.plan.digest(), attempt: id.attempt };
         let checkpoint = desk.log.checkpoint()?;
         let agreed = release::agree(&session, &desk.identity, &basis.pins, subject, part, checkpoint).await?;
         keep_receipts(desk, &basis, &agreed)?;
+        if !agreed.counts_agree() {
+            let why = "the parties count different numbers of common keys: nothing is opened; bring both nodes to the same \
+                       version, and report it if it comes again";
+            return Err(Failure::new("counts", why));
+        }
         if !agreed.releases() {
             return Err(Failure::new("below-minimum", too_few(&basis.spec, minimum)));
         }

@@ -7,7 +7,7 @@ use banyan_proto::canonical::Digest;
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::identity::PublicKey;
 use banyan_proto::job::{Plan, ResultKind, Spec};
-use banyan_protocols::catalogue::Output;
+use banyan_protocols::catalogue::{Form, Output};
 use banyan_protocols::items::Items;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
@@ -46,6 +46,11 @@ impl Basis {
             [only] => Digest(only.digest()),
             all => Digest::of("banyan/snapshots/v1", &all.iter().flat_map(Pinned::digest).collect::<Vec<_>>()),
         }
+    }
+
+    /// Whether the result form tells every party how many keys are common.
+    pub(crate) fn all_learn_matches(&self) -> bool {
+        self.plan.stages.iter().all(|stage| stage.form == Form::RowsToBoth.name())
     }
 
     /// The file as it was pinned.

@@ -42,6 +42,7 @@ impl Failure {
         match code {
             "deviation" => "a party sent what the protocol does not allow",
             "link" => "the connection between two nodes failed; the job may be tried again",
+            "counts" => "the parties count different numbers of common keys",
             "deadline" => "the deadline passed",
             "stopped" => "stopped, or the node was shut down",
             "restarted" => "the node was restarted during the attempt; the job may be tried again",

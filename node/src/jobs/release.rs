@@ -40,6 +40,12 @@ impl Agreed {
     pub(crate) fn releases(&self) -> bool {
         self.commitment.parts.iter().all(|part| part.releases)
     }
+
+    /// Every party counts as many common keys as every other, or none says a number.
+    pub(crate) fn counts_agree(&self) -> bool {
+        let parts = &self.commitment.parts;
+        parts.iter().all(|part| part.matches == parts[0].matches)
+    }
 }
 
 /// Swaps parts, signatures and receipts with every other party of the session.
@@ -168,7 +174,13 @@ mod tests {
     fn side(name: &str) -> Side {
         let name = PartyId::new(name).unwrap();
         let key = Arc::new(Identity::generate().unwrap());
-        let part = Part { party: name.clone(), snapshot: Digest([1; 32]), output: Digest::default(), releases: true };
+        let part = Part {
+            party: name.clone(),
+            snapshot: Digest([1; 32]),
+            output: Digest::default(),
+            releases: true,
+            matches: None,
+        };
         Side { log_of: name.clone(), name, signs_with: key.clone(), key, part, attempt: 1 }
     }
 
@@ -213,6 +225,22 @@ mod tests {
         bureau.part.releases = false;
         let outcomes = meet(side("bank"), bureau);
         assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_ok_and(|agreed| !agreed.releases())));
+    }
+
+    #[test]
+    fn parties_that_count_differently_are_found() {
+        for (bank, bureau, agree) in [
+            (Some(21), Some(21), true),
+            (None, None, true),
+            (Some(21), Some(20), false),
+            (Some(21), None, false),
+            (None, Some(0), false),
+        ] {
+            let (mut one, mut other) = (side("bank"), side("bureau"));
+            (one.part.matches, other.part.matches) = (bank, bureau);
+            let outcomes = meet(one, other);
+            assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_ok_and(|agreed| agreed.counts_agree() == agree)));
+        }
     }
 
     #[test]

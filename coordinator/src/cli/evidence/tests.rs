@@ -25,6 +25,7 @@ fn two() -> Two {
         snapshot: Digest([1; 32]),
         output: Part::output_of(&SALT, &Sha256::digest(RESULT).into()),
         releases: true,
+        matches: Some(1),
     };
     let commitment = Commitment {
         spec: subject.job,
@@ -64,7 +65,7 @@ fn said(two: &Two) -> String {
 fn what_is_right_is_proven() {
     let two = two();
     let evidence = check(&two.subject, &two.outputs, &two.keys).unwrap();
-    assert_eq!(evidence.signers.len(), 2);
+    assert_eq!((evidence.signers.len(), evidence.matches), (2, Some(1)));
     let receipts: Vec<(&str, &str, u64)> =
         evidence.receipts.iter().map(|r| (r.holder.as_str(), r.of.as_str(), r.size)).collect();
     assert_eq!(receipts, [("bank", "bureau", 9), ("bureau", "bank", 9)]);
@@ -107,6 +108,15 @@ fn every_gap_is_named() {
     changed = two();
     changed.outputs[0].manifest.file = Some("../result.csv".into());
     assert_eq!(said(&changed), "the manifest of bank: it names no result file, though a result was committed to");
+
+    for party in 0..2 {
+        changed = two();
+        changed.outputs[party].manifest.matches = Some(2);
+        let name = ["bank", "bureau"][party];
+        let expected =
+            format!("the manifest of {name}: it counts 2 common keys, where 1 were committed to or counted by another");
+        assert_eq!(said(&changed), expected);
+    }
 
     changed = two();
     let stranger = Identity::generate().unwrap().public();

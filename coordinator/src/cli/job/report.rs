@@ -127,7 +127,9 @@ fn proof<T: Canonical>(
 fn committed(evidence: &Evidence) -> String {
     let signers: Vec<&str> = evidence.signers.iter().map(|party| party.as_str()).collect();
     let digest = evidence.commitment.digest().short();
-    format!("{} signed one commitment to inputs and result: {digest}", signers.join(" and "))
+    // of the manifests given here: those that have a number have the same
+    let count = evidence.matches.map_or_else(String::new, |count| format!(", with {} common keys", grouped(count)));
+    format!("{} signed one commitment to inputs and result: {digest}{count}", signers.join(" and "))
 }
 
 fn told(job: &JobView, plan: &Plan, proofs: &[Proof]) -> String {

@@ -66,6 +66,7 @@ pub(crate) fn as_json(done: &Done) -> Value {
         "name": done.job.spec.name,
         "state": done.job.state,
         "attempt": done.job.attempt,
+        "matches": done.evidence.matches,
         "commitment": banyan_proto::canonical::Canonical::digest(&done.evidence.commitment),
         "proven": proven(done),
         "parties": done.outputs.iter().map(party).collect::<Vec<_>>(),
