@@ -7,7 +7,7 @@ use banyan_protocols::CATALOGUE;
 use serde_json::{Value, json};
 
 use super::Shown;
-use crate::cli::job::words::{hidden, listed};
+use crate::cli::job::words::{hidden, listed, protocol};
 use crate::cli::local::{as_json as run_as_json, proven};
 use crate::cli::text::{bytes, grouped, span};
 
@@ -122,6 +122,7 @@ fn evidence(shown: &Shown) -> Vec<String> {
     } else {
         format!("WRONG: the result is not the {sum} ids of a plain join; please report it with this output")
     });
+    lines.push(format!("the plan took protocol {}", protocol(&shown.done.plan)));
     for task in shown.done.plan.stages.iter().flat_map(|stage| &stage.tasks) {
         let Some(output) = shown.done.outputs.iter().find(|output| output.party == task.party) else { continue };
         let sent = output.manifest.metrics.bytes_out;
