@@ -27,7 +27,7 @@ use super::result::remove_unreleased;
 use crate::admin::AdminState;
 use crate::audit::Log;
 use crate::config::{Config, Home};
-use crate::data::{Catalog, Column, DataSet, Engine, Filter, Keys, Pinned, Selection, Snapshot};
+use crate::data::{Catalog, Column, DataError, DataSet, Engine, Filter, Keys, Pinned, Selection, Snapshot};
 use crate::peer;
 use crate::policy::{self, Ask, ColumnFacts, DatasetFacts, LedgerView, Rules};
 
@@ -151,6 +151,10 @@ impl Desk {
             let Snapshot { items, pinned } = Snapshot::take(&self.engine, set, &selection, &limits, salt).await?;
             whole.push(items);
             all.push(pinned);
+        }
+        // the rows of all kinds are places in one file
+        if all.windows(2).any(|two| two[0].fingerprint() != two[1].fingerprint()) {
+            return Err(DataError::Changed { file: set.file.clone() }.into());
         }
         Ok((Keys::Whole(whole), all))
     }
