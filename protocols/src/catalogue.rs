@@ -367,6 +367,26 @@ mod tests {
     }
 
     #[test]
+    fn what_auto_may_choose_says_how_long_it_computes() {
+        for protocol in CATALOGUE.iter().filter(|protocol| protocol.descriptor().auto) {
+            for form in protocol.descriptor().forms {
+                // the slower role: a protocol that forgot its time would win every choice
+                let slower = |rows: u64| {
+                    let p = Parameters { sizes: Sizes { receiver: rows, sender: rows }, form: *form };
+                    [Role::Receiver, Role::Sender]
+                        .map(|role| protocol.cost(&p, role).cpu_us)
+                        .into_iter()
+                        .max()
+                        .unwrap_or(0)
+                };
+                let (small, large) = (slower(1 << 16), slower(1 << 20));
+                // the figures that are aimed at are above a tenth of a microsecond a row
+                assert!(large > small && large > (1 << 20) / 10, "{} {}", protocol.descriptor().name, form.name());
+            }
+        }
+    }
+
+    #[test]
     fn names_are_unique_and_found() {
         for protocol in CATALOGUE.iter() {
             let name = protocol.descriptor().name;
