@@ -63,13 +63,14 @@ pub(crate) async fn run(
     let passed = |left: u64| task.group_ops - task.group_ops / u64::from(stage.buckets) * left;
     live.passed(passed(left));
     for number in todo {
+        // open before the keys are read, so that a faster party's streams need not wait as strangers
+        let session = open_session(desk, rests, stage, number)?;
         let rows = rests.file()?.len();
         let bucket;
         (keys, bucket) = blocking("reading", move || keys.take(number, rows).map(|bucket| (keys, bucket))).await?;
         let Bucket { items, rows } = bucket;
         desk.store.begin_bucket(&id.job, &basis)?;
         desk.record(Act::Run, id.job, format!("attempt {} bucket {number} of {}", id.attempt, stage.buckets))?;
-        let session = open_session(desk, rests, stage, number)?;
         live.measure(&session);
         let output = protocol.run(&session, task.role(), parameters, Input::Items(items)).await?;
         rests.metrics.bytes_out += session.meter().bytes_out();

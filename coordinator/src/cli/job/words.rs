@@ -138,17 +138,23 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
 pub(crate) fn plan_table(plan: &Plan) -> String {
     let header = ["party", "role", "padded to", "rounds", "sends", "group operations"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    let row = |task: &Task| {
+    let row = |buckets: u32, task: &Task| {
+        let padded = match buckets {
+            1 => format!("{} rows", grouped(task.band.rows())),
+            _ => format!("{buckets} buckets of {} rows", grouped(task.bucket_rows)),
+        };
         vec![
             task.party.to_string(),
             task.role().to_string(),
-            format!("{} rows", grouped(task.band.rows())),
+            padded,
             task.rounds.to_string(),
             bytes(task.bytes_out),
             grouped(task.group_ops),
         ]
     };
-    rows.extend(plan.stages.iter().take(1).flat_map(|stage| &stage.tasks).map(row));
+    rows.extend(
+        plan.stages.iter().take(1).flat_map(|stage| stage.tasks.iter().map(move |task| row(stage.buckets, task))),
+    );
     let every = match plan.stages.len() {
         0 | 1 => String::new(),
         keys => format!("the same for each of {keys} keys, one after the other\n"),
