@@ -213,3 +213,19 @@ impl Message for Stored {
         Ok(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standing_has_a_mark_for_every_bucket_and_nothing_else() {
+        let bytes = [&[1; 32][..], &[2; 32], &[1, 0, 1]].concat();
+        let said = Standing::read(&mut Reader::new(&bytes), 3).unwrap();
+        assert_eq!((said.snapshot, said.basis), (Digest([1; 32]), Digest([2; 32])));
+        assert_eq!(said.done, marks(&[0, 2, 9], 3), "a bucket that is not in the plan is none");
+        assert!(Standing::read(&mut Reader::new(&bytes), 4).is_err(), "too few");
+        let odd = [&bytes[..66], &[2]].concat();
+        assert!(Standing::read(&mut Reader::new(&odd), 3).is_err(), "neither done nor not");
+    }
+}
