@@ -1,8 +1,8 @@
-//! What is checked, with what is secret in it; and three functions that leak, by which the check is checked.
+//! What is checked, and the secrets that it is run with.
 
-use std::hint::black_box;
-
-use banyan_protocols::kernels::{ristretto, sm2};
+mod blocks;
+mod groups;
+mod leaks;
 
 /// How often each case is run.
 pub(crate) const SECRETS: u8 = 3;
@@ -19,85 +19,28 @@ pub(crate) struct Case {
     pub(crate) prepare: fn(&Secret) -> Call,
 }
 
-/// Two items: a vector that is not full, or two rounds of the portable engine.
-const ITEMS: usize = 2;
-
+/// Everything. The longest come first, so that cores end together.
 pub(crate) const CASES: &[Case] = &[
-    Case { name: "leaky branch", leaks: Some("leaky_branch"), prepare: |secret| leak(secret, leaky_branch) },
-    Case { name: "leaky index", leaks: Some("leaky_index"), prepare: |secret| leak(secret, leaky_index) },
-    Case { name: "leaky division", leaks: Some("leaky_division"), prepare: |secret| leak(secret, leaky_division) },
-    Case { name: "ristretto::map_mul_batch", leaks: None, prepare: ristretto_map },
-    Case { name: "ristretto::mul_batch", leaks: None, prepare: ristretto_mul },
-    Case { name: "sm2::map_mul_batch", leaks: None, prepare: sm2_map },
-    Case { name: "sm2::mul_batch", leaks: None, prepare: sm2_mul },
+    Case { name: "leaky branch", leaks: Some("leaky_branch"), prepare: leaks::branch },
+    Case { name: "leaky index", leaks: Some("leaky_index"), prepare: leaks::index },
+    Case { name: "leaky division", leaks: Some("leaky_division"), prepare: leaks::division },
+    Case { name: "sm2::map_mul_batch", leaks: None, prepare: groups::sm2_map },
+    Case { name: "sm2::mul_batch", leaks: None, prepare: groups::sm2_mul },
+    Case { name: "curve25519::map_mul_batch", leaks: None, prepare: groups::curve25519_map },
+    Case { name: "curve25519::mul_batch", leaks: None, prepare: groups::curve25519_mul },
+    Case { name: "ristretto::map_mul_batch", leaks: None, prepare: groups::ristretto_map },
+    Case { name: "ristretto::mul_batch", leaks: None, prepare: groups::ristretto_mul },
+    Case { name: "aes", leaks: None, prepare: blocks::aes },
+    Case { name: "gf128", leaks: None, prepare: blocks::gf128_products },
+    Case { name: "transpose", leaks: None, prepare: blocks::transposition },
+    Case { name: "pprf::grow", leaks: None, prepare: blocks::forest },
+    Case { name: "pprf::grow_punctured", leaks: None, prepare: blocks::punctured_forest },
+    Case { name: "lpn", leaks: None, prepare: blocks::linear_code },
+    Case { name: "okvs", leaks: None, prepare: blocks::okvs_values },
 ];
 
-/// Scalar and items are secret.
-fn ristretto_map(secret: &Secret) -> Call {
-    let (wide, uniform) = (secret.bytes(0), secret.items::<64>());
-    Box::new(move || {
-        let k = ristretto::SecretScalar::from_uniform_bytes(&wide).expect("not zero");
-        black_box(ristretto::map_mul_batch(&uniform, &k));
-    })
-}
-
-/// The scalar is secret, and so are the points, to others than the two parties.
-fn ristretto_mul(secret: &Secret) -> Call {
-    let blind = ristretto::SecretScalar::from_uniform_bytes(&secret.bytes(1)).expect("not zero");
-    let (wide, points) = (secret.bytes(0), ristretto::map_mul_batch(&secret.items(), &blind));
-    Box::new(move || {
-        let k = ristretto::SecretScalar::from_uniform_bytes(&wide).expect("not zero");
-        black_box(ristretto::mul_batch(&points, &k).expect("points"));
-    })
-}
-
-/// Scalar and items are secret.
-fn sm2_map(secret: &Secret) -> Call {
-    let (wide, uniform) = (secret.bytes(0), secret.items());
-    Box::new(move || {
-        let k = sm2::SecretScalar::from_uniform_bytes(&wide).expect("not zero");
-        black_box(sm2::map_mul_batch(&uniform, &k));
-    })
-}
-
-/// The scalar is secret, and so are the points, to others than the two parties.
-fn sm2_mul(secret: &Secret) -> Call {
-    let blind = sm2::SecretScalar::from_uniform_bytes(&secret.bytes(1)).expect("not zero");
-    let (wide, points) = (secret.bytes(0), sm2::map_mul_batch(&secret.items(), &blind));
-    Box::new(move || {
-        let k = sm2::SecretScalar::from_uniform_bytes(&wide).expect("not zero");
-        black_box(sm2::mul_batch(&points, &k).expect("points"));
-    })
-}
-
-fn leak(secret: &Secret, leak: fn(&[u8; 32]) -> u64) -> Call {
-    let secret = secret.bytes(0);
-    Box::new(move || {
-        black_box(leak(&secret));
-    })
-}
-
-#[inline(never)]
-fn leaky_branch(secret: &[u8; 32]) -> u64 {
-    let mut sum = 0;
-    for byte in secret {
-        if black_box(*byte) & 1 == 1 {
-            sum = black_box(sum) + 3;
-        }
-    }
-    sum
-}
-
-#[inline(never)]
-fn leaky_index(secret: &[u8; 32]) -> u64 {
-    let table = black_box([7u64; 256]);
-    secret.iter().map(|byte| table[usize::from(*byte)]).sum()
-}
-
-#[inline(never)]
-fn leaky_division(secret: &[u8; 32]) -> u64 {
-    secret.iter().map(|byte| black_box(1 << 40) / (u64::from(*byte) + 1)).sum()
-}
+/// Two items: a vector that is not full, or two rounds of the portable engine.
+const ITEMS: usize = 2;
 
 /// One of the secrets that each case is run with, as a source of bytes.
 pub(crate) struct Secret(u8);
@@ -113,7 +56,7 @@ impl Secret {
             (0, 0) => std::array::from_fn(|n| u8::from(n == 0 || n + 1 == N)),
             (1, 0) => [0xff; N],
             (number, _) => {
-                let mut state = u64::from(number) << 32 | label;
+                let mut state = u64::from(number) << 56 | label;
                 std::array::from_fn(|_| {
                     // SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)
                     state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -127,5 +70,9 @@ impl Secret {
 
     fn items<const N: usize>(&self) -> Vec<[u8; N]> {
         (0..ITEMS).map(|n| self.bytes(2 + n as u64)).collect()
+    }
+
+    fn blocks(&self, label: u64, n: usize) -> Vec<u128> {
+        (0..n as u64).map(|block| u128::from_le_bytes(self.bytes(label << 32 | block))).collect()
     }
 }

@@ -9,12 +9,13 @@
 //! differ. The heap is in the same state each time, and addresses are not randomised.
 //!
 //! *What runs.* The code that the daemons run: kernels are compiled once, into the library that this program and theirs are
-//! linked with, at the same profile. It is stepped on the processor and not interpreted, so every instruction of it is
-//! known, AVX-512 too. The engine that is checked is the one that this processor gets.
+//! linked with, at the same profile; only functions that are generic over their element are compiled anew in each. It is
+//! stepped on the processor and not interpreted, so every instruction of it is known, AVX-512 too. The engine that is
+//! checked is the one that this processor gets.
 //!
-//! *What it does not show.* Secrets that were not tried; instructions other than divisions whose time depends on their
-//! operands, of which the processors that Banyan runs on are not known to have any that the kernels use; what the
-//! processor does speculatively.
+//! *What it does not show.* Secrets that were not tried; the keys of a key-value store, which its page says that it shows;
+//! instructions other than divisions whose time depends on their operands, of which the processors that Banyan runs on
+//! are not known to have any that the kernels use; what the processor does speculatively.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod cases;
