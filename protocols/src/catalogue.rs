@@ -372,7 +372,7 @@ mod tests {
             for form in protocol.descriptor().forms {
                 // the slower role: a protocol that forgot its time would win every choice
                 let slower = |rows: u64| {
-                    let p = Parameters { sizes: Sizes { receiver: rows, sender: rows }, form: *form };
+                    let p = Parameters::new(Sizes { receiver: rows, sender: rows }, *form);
                     [Role::Receiver, Role::Sender]
                         .map(|role| protocol.cost(&p, role).cpu_us)
                         .into_iter()
