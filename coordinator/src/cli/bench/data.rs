@@ -35,7 +35,12 @@ impl Sets {
 
     /// The sender's ids in a mixed order.
     pub(super) fn of_sender(self) -> impl Iterator<Item = [u8; 18]> {
-        let first = self.receiver - self.common();
+        self.of_sender_number(0)
+    }
+
+    /// The ids of one of several senders, from 0: each next one has half as many in common with the receiver.
+    pub(super) fn of_sender_number(self, number: u32) -> impl Iterator<Item = [u8; 18]> {
+        let first = self.receiver - (self.common() >> number);
         mixed(self.sender).map(move |index| id(first + index))
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use banyan_proto::job::Band;
 use banyan_protocols::CATALOGUE;
-use banyan_protocols::catalogue::{Form, Input, Output, Parameters, Protocol, Sizes};
+use banyan_protocols::catalogue::{Input, Output, Parameters, Protocol, Sizes};
 use banyan_protocols::ideal;
-use banyan_protocols::items::Items;
+use banyan_protocols::items::{Column, Items, Rows};
 use banyan_protocols::party::{PartyId, Role, Roster};
 use banyan_protocols::sim::{Net, World};
 use rustix::time::{ClockId, clock_gettime};
@@ -20,43 +20,48 @@ const SEED: u64 = 1;
 /// Ids of each set where rounds are counted.
 const SMALL: u64 = 64;
 
-/// Runs `protocol` once. Each party has one virtual core.
+/// The one receiver and the senders that a bench has.
+pub(super) fn roster(senders: u32) -> Roster {
+    let party = |name: &str| PartyId::new(name).unwrap_or_else(|_| unreachable!("a good name"));
+    match senders {
+        0 | 1 => Roster::pair(party("receiver"), party("sender")),
+        many => Roster::star(party("receiver"), (1..=many).map(|number| party(&format!("sender-{number}")))),
+    }
+}
+
+/// Runs `protocol` once. Each party has one virtual core. Where its form takes numbers, those of the sender are its rows'.
 ///
 /// # Errors
 /// [`Failure::No`] where the protocol fails, which it should not.
-pub(super) fn run(
-    protocol: &str,
-    parameters: Parameters,
-    sets: Sets,
-    net: Net,
-    names: [&PartyId; 2],
-) -> Result<Figures, Failure> {
+pub(super) fn run(protocol: &str, parameters: Parameters, sets: Sets, net: Net) -> Result<Figures, Failure> {
     let begun = Instant::now();
     let protocol = CATALOGUE.find(protocol).ok_or_else(|| Failure::input("no such protocol"))?;
-    let (x, y): (Items, Items) = (sets.of_receiver().collect(), sets.of_sender().collect());
-    let expected = ideal::intersection(&x, &y);
-    let roster = Roster::pair(names[0].clone(), names[1].clone());
+    let roster = roster(parameters.senders);
+    let x: Items = sets.of_receiver().collect();
+    let ys: Vec<Items> = (0..parameters.senders).map(|number| sets.of_sender_number(number).collect()).collect();
     let setup = begun.elapsed();
 
-    let items = |role| match role {
-        Role::Receiver => x.clone(),
-        Role::Sender => y.clone(),
-    };
     let world = World::new("bench", SEED).net(net).charged_compute(processor_time);
     let run = world.run(&roster, |session, role| {
-        let input = Input::Items(items(role));
+        let items = match (role, roster.holders(Role::Sender).position(|party| party == session.me())) {
+            (Role::Sender, Some(number)) => ys[number].clone(),
+            _ => x.clone(),
+        };
+        let input = match role {
+            Role::Sender if parameters.columns > 0 => {
+                let column = || numbers(items.len());
+                let columns = (0..parameters.columns).map(|_| column()).collect();
+                Input::Table { items, columns }
+            }
+            _ => Input::Items(items),
+        };
         async move { protocol.run(&session, role, parameters, input).await }
     });
     let report = run.report.clone();
     let outputs = run.values().map_err(|error| Failure::No(error.to_string()))?;
-    let found = outputs.into_iter().find_map(|output| match output {
-        Output::Rows(rows) => Some((rows.len() as u64, rows == expected)),
-        Output::Count(count) => Some((count, count == expected.len() as u64)),
-        _ => None,
-    });
-    let (matches, correct) = found.ok_or_else(|| Failure::No("the receiver got nothing".into()))?;
+    let (matches, correct) = compare(outputs, &x, &ys).ok_or_else(|| Failure::No("nobody got a result".into()))?;
     let peak_rss_mb = peak_rss_mb();
-    let rounds = rounds(protocol, parameters.form, sets, &roster)?;
+    let rounds = rounds(protocol, parameters, sets, &roster)?;
     let party = |party: &banyan_protocols::sim::PartyReport| PartyFigures {
         name: party.party.to_string(),
         cpu_s: party.compute.as_secs_f64(),
@@ -74,17 +79,58 @@ pub(super) fn run(
     })
 }
 
+/// How many rows match, and whether what came out is what the oracle says. Shares are opened here, and nowhere else.
+fn compare(outputs: Vec<Output>, x: &Items, ys: &[Items]) -> Option<(u64, bool)> {
+    let y = ys.first()?;
+    let mut expected = ideal::intersection(x, y);
+    for other in &ys[1..] {
+        let also = ideal::intersection(x, other);
+        let both = expected.as_slice().iter().filter(|row| also.as_slice().binary_search(row).is_ok());
+        expected = Rows::new(both.copied().collect());
+    }
+    let common = expected.len() as u64;
+    if let [Output::Shares(mine), Output::Shares(theirs)] = &outputs[..] {
+        let matching = mine.matches.iter().zip(theirs.matches.iter()).map(|(mine, theirs)| mine != theirs);
+        let rows = mine.rows.iter().zip(matching).filter(|(_, matches)| *matches);
+        let found = Rows::new(rows.filter_map(|(row, _)| row.map(u64::from)).collect());
+        return Some((found.len() as u64, found == expected));
+    }
+    outputs.into_iter().find_map(|output| match output {
+        Output::Rows(rows) => Some((rows.len() as u64, rows == expected)),
+        Output::Count(count) => Some((count, count == common)),
+        Output::Sum(sum) => Some((common, sum == ideal::sum(x, y, &numbers(y.len())))),
+        Output::BelowMinimum => Some((0, false)),
+        Output::Nothing | Output::Shares(_) => None,
+    })
+}
+
+/// The numbers of a sender: its rows', from 0.
+fn numbers(rows: usize) -> Column {
+    (0..rows as u64).collect()
+}
+
 /// Rounds as they are counted where each takes a second and nothing else takes time. Small sets do: rounds do not follow
-/// sizes.
-fn rounds(protocol: &'static dyn Protocol, form: Form, sets: Sets, roster: &Roster) -> Result<u32, Failure> {
+/// sizes, as far as one message holds a step.
+fn rounds(
+    protocol: &'static dyn Protocol,
+    parameters: Parameters,
+    sets: Sets,
+    roster: &Roster,
+) -> Result<u32, Failure> {
     let sets = Sets { receiver: sets.receiver.min(SMALL), sender: sets.sender.min(SMALL) };
     let sizes = Sizes { receiver: Band::covering(SMALL).rows(), sender: Band::covering(SMALL).rows() };
+    let parameters = Parameters { sizes, minimum: 0, ..parameters };
     let run = World::new("bench", SEED).net(Net::ROUNDS).run(roster, |session, role| {
-        let items = match role {
+        let items: Items = match role {
             Role::Receiver => sets.of_receiver().collect(),
-            Role::Sender => sets.of_sender().collect(),
+            Role::Sender => sets.of_sender_number(0).collect(),
         };
-        async move { protocol.run(&session, role, Parameters::new(sizes, form), Input::Items(items)).await }
+        let columns = match role {
+            Role::Sender => (0..parameters.columns).map(|_| numbers(items.len())).collect(),
+            Role::Receiver => Vec::new(),
+        };
+        let input = if columns.is_empty() { Input::Items(items) } else { Input::Table { items, columns } };
+        async move { protocol.run(&session, role, parameters, input).await }
     });
     let rounds = run.report.rounds();
     run.values().map_err(|error| Failure::No(error.to_string()))?;

@@ -10,7 +10,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::answer::{Answer, Failure};
-use super::job::words::protocol;
 use super::programs::Programs;
 use super::text::{bytes, grouped, table};
 
@@ -56,14 +55,14 @@ pub(crate) struct PartyFigures {
 /// Runs the command.
 pub(crate) async fn run(command: BenchCommand, programs: &Programs, as_json: bool) -> Result<Answer, Failure> {
     let BenchCommand::Psi(args) = command;
-    let job = psi::job(&args)?;
-    let figures = psi::run(&args, &job, programs, as_json).await?;
+    let measured = psi::Measured::of(&args)?;
+    let figures = psi::run(&args, &measured, programs, as_json).await?;
     let mut json = serde_json::to_value(&figures).map_err(Failure::not_now)?;
-    if let (Value::Object(json), Value::Object(asked)) = (&mut json, psi::asked(&args, &job.1)) {
+    if let (Value::Object(json), Value::Object(asked)) = (&mut json, psi::asked(&args, &measured)) {
         json.extend(asked);
     }
     let answer = if figures.correct { Answer::yes } else { Answer::no };
-    let protocol = protocol(&job.1);
+    let protocol = format!("{}: {}", measured.protocol(), measured.reason());
     Ok(answer(format!("{protocol}\n{}", told(&figures)), json))
 }
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use banyan_proto::evidence::RunMetrics;
-use banyan_proto::job::{AUTO, Network, Plan, ResultKind, Spec};
+use banyan_proto::job::{AUTO, Band, Network, Plan, ResultKind, Spec};
 use banyan_protocols::CATALOGUE;
-use banyan_protocols::catalogue::{Form, Suite};
+use banyan_protocols::catalogue::{Descriptor, Form, Parameters, Sizes, Suite};
 use banyan_protocols::party::{PartyId, Role};
 use banyan_protocols::sim::Net;
 use clap::{Args, ValueEnum};
@@ -35,7 +35,8 @@ use crate::cli::progress::Progress;
 Both files have 18-character ids, half of the smaller one in common. wall_s is reading the CSV, the protocol, the release, \
 and writing the CSV, between nodes that are connected; processes, keys, approvals and handshakes are in setup_s. rounds are \
 the plan's. cpu_s and peak_rss_mb are of each node's process. With --via memory both parties are in one process, the \
-network's time is simulated, files are left out, and rounds are counted.
+network's time is simulated, files are left out, and rounds are counted. What no job opens as a file is always measured \
+so: circuit (its shares are opened in the bench only), sum (of one column), and multi (with two senders).
 
 --net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
 proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
@@ -85,60 +86,110 @@ enum NetName {
 }
 
 /// What was asked for, beside the figures, and what the plan made of it.
-pub(super) fn asked(args: &PsiArgs, plan: &Plan) -> Value {
+pub(super) fn asked(args: &PsiArgs, measured: &Measured) -> Value {
     let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| value().map(|v| v.get_name().to_owned());
     json!({
         "protocol": args.protocol,
         "suite": suite(args).name(),
         "low_bandwidth": args.low_bandwidth,
-        "runs": plan.stages[0].protocol,
-        "reason": plan.reason,
+        "runs": measured.protocol(),
+        "reason": measured.reason(),
         "size": args.size,
         "receiver_size": sets(args).receiver,
-        "via": name(&|| args.via.to_possible_value()),
+        "via": name(&|| measured.via(args).to_possible_value()),
         "net": name(&|| args.net.to_possible_value()),
     })
 }
 
-/// What is measured: the job that the flags describe, and its plan.
-pub(super) fn job(args: &PsiArgs) -> Result<(Spec, Plan), Failure> {
-    let known: Vec<_> = CATALOGUE.iter().map(|p| (p.descriptor().name, p.descriptor().suite)).collect();
-    let entry = entry(&known, &args.protocol, args.suite.map(SuiteName::suite), args.low_bandwidth)?;
-    let named = CATALOGUE.find(&entry).map(|protocol| protocol.descriptor());
-    let suite = named.map_or(suite(args), |named| named.suite);
-    let rows = named.is_none_or(|named| named.forms.contains(&Form::RowsToReceiver));
-    let network = args.net.declared();
-    let sets = sets(args);
-    let text = include_str!("psi.toml")
-        .replace("\"PROTOCOL\"", &toml::Value::String(entry).to_string())
-        .replace("SUITE", suite.name())
-        .replace("RESULT", if rows { "rows" } else { "count" })
-        .replace("MBPS", &network.bandwidth_mbps.to_string())
-        .replace("RTT_MS", &network.rtt_ms.to_string())
-        .replace("RECEIVER_ROWS", &sets.receiver.to_string())
-        .replace("SENDER_ROWS", &sets.sender.to_string());
-    check::bundled(&text)
+/// What is measured.
+pub(super) enum Measured {
+    /// A job, and its plan.
+    Job(Box<(Spec, Plan)>),
+    /// A protocol by itself: its result is none that a job gives to people as a file.
+    Alone(&'static Descriptor, Parameters),
+}
+
+impl Measured {
+    /// What the flags describe.
+    pub(super) fn of(args: &PsiArgs) -> Result<Self, Failure> {
+        let known: Vec<_> = CATALOGUE.iter().map(|p| (p.descriptor().name, p.descriptor().suite)).collect();
+        let entry = entry(&known, &args.protocol, args.suite.map(SuiteName::suite), args.low_bandwidth)?;
+        let named = CATALOGUE.find(&entry).map(|protocol| protocol.descriptor());
+        let sets = sets(args);
+        if let Some(named) = named
+            && let Some(parameters) = alone(named, sets)
+        {
+            return Ok(Self::Alone(named, parameters));
+        }
+        let suite = named.map_or(suite(args), |named| named.suite);
+        let rows = named.is_none_or(|named| named.forms.contains(&Form::RowsToReceiver));
+        let network = args.net.declared();
+        let text = include_str!("psi.toml")
+            .replace("\"PROTOCOL\"", &toml::Value::String(entry).to_string())
+            .replace("SUITE", suite.name())
+            .replace("RESULT", if rows { "rows" } else { "count" })
+            .replace("MBPS", &network.bandwidth_mbps.to_string())
+            .replace("RTT_MS", &network.rtt_ms.to_string())
+            .replace("RECEIVER_ROWS", &sets.receiver.to_string())
+            .replace("SENDER_ROWS", &sets.sender.to_string());
+        check::bundled(&text).map(|job| Self::Job(Box::new(job)))
+    }
+
+    /// The name of the protocol that runs.
+    pub(super) fn protocol(&self) -> &str {
+        match self {
+            Self::Job(job) => job.1.stages[0].protocol.as_str(),
+            Self::Alone(named, _) => named.name,
+        }
+    }
+
+    /// Why that one.
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Job(job) => &job.1.reason,
+            Self::Alone(..) => "it was named; no job opens its result as a file, so it is measured in memory",
+        }
+    }
+
+    fn via(&self, args: &PsiArgs) -> Via {
+        match self {
+            Self::Job(_) => args.via,
+            Self::Alone(..) => Via::Memory,
+        }
+    }
+}
+
+/// The parameters of a protocol that is measured by itself.
+fn alone(named: &Descriptor, sets: Sets) -> Option<Parameters> {
+    let form = *named.forms.first()?;
+    let band = |rows| Band::covering(rows).rows();
+    let p = Parameters::new(Sizes { receiver: band(sets.receiver), sender: band(sets.sender) }, form);
+    match form {
+        Form::Sum | Form::Shares => Some(Parameters { columns: 1, ..p }),
+        _ if named.name == "multi" => Some(Parameters { senders: 2, ..p }),
+        _ => None,
+    }
 }
 
 /// Measures.
 pub(super) async fn run(
     args: &PsiArgs,
-    (spec, plan): &(Spec, Plan),
+    measured: &Measured,
     programs: &Programs,
     as_json: bool,
 ) -> Result<Figures, Failure> {
     let sets = sets(args);
-    match args.via {
-        Via::Processes => processes(args, sets, spec, plan, programs, as_json).await,
-        Via::Memory => {
-            let parameters = plan.stages[0].parameters().map_err(Failure::input)?;
-            let (net, protocol) = (args.net.net().unwrap_or(Net::INSTANT), plan.stages[0].protocol.to_string());
-            let names = spec.parties.iter().map(|party| party.name.clone()).collect::<Vec<_>>();
-            // the world computes in this thread, for as long as the protocol takes
-            let work = move || memory::run(&protocol, parameters, sets, net, [&names[0], &names[1]]);
-            tokio::task::spawn_blocking(work).await.map_err(Failure::not_now)?
+    let parameters = match measured {
+        Measured::Job(job) if args.via == Via::Processes => {
+            return processes(args, sets, &job.0, &job.1, programs, as_json).await;
         }
-    }
+        Measured::Job(job) => job.1.stages[0].parameters().map_err(Failure::input)?,
+        Measured::Alone(_, parameters) => *parameters,
+    };
+    let (net, protocol) = (args.net.net().unwrap_or(Net::INSTANT), measured.protocol().to_owned());
+    // the world computes in this thread, for as long as the protocol takes
+    let work = move || memory::run(&protocol, parameters, sets, net);
+    tokio::task::spawn_blocking(work).await.map_err(Failure::not_now)?
 }
 
 async fn processes(
@@ -265,12 +316,19 @@ mod tests {
         Line::try_parse_from(["psi"].into_iter().chain(flags.split(' '))).ok().unwrap().args
     }
 
+    fn job(flags: &str) -> (Spec, Plan) {
+        match Measured::of(&asked_for(flags)) {
+            Ok(Measured::Job(job)) => *job,
+            _ => panic!("{flags} is a job"),
+        }
+    }
+
     #[test]
     fn odd_sizes_in_memory_are_right_and_cost_what_the_plan_says() {
-        let args = asked_for("--protocol dh --size 6789 --receiver-size 31 --net wan");
-        let (spec, plan) = job(&args).unwrap();
-        let names = [&spec.parties[0].name, &spec.parties[1].name];
-        let figures = memory::run("dh", plan.stages[0].parameters().unwrap(), sets(&args), Net::WAN, names).unwrap();
+        let flags = "--protocol dh --size 6789 --receiver-size 31 --net wan";
+        let (_, plan) = job(flags);
+        let figures =
+            memory::run("dh", plan.stages[0].parameters().unwrap(), sets(&asked_for(flags)), Net::WAN).unwrap();
         assert!(figures.correct && figures.matches == 15, "{figures:?}");
         let planned: u64 = plan.stages[0].tasks.iter().map(|task| task.bytes_out).sum();
         assert_eq!(figures.bytes, planned);
@@ -279,17 +337,34 @@ mod tests {
     }
 
     #[test]
+    fn what_no_job_opens_is_measured_in_memory_and_right() {
+        for (protocol, matches) in [("circuit", 15), ("sum", 15), ("multi", 7), ("cardinality", 15)] {
+            let args = asked_for(&format!("--protocol {protocol} --size 333 --receiver-size 31 --via memory"));
+            let measured = Measured::of(&args).ok().unwrap();
+            let parameters = match &measured {
+                Measured::Job(job) => job.1.stages[0].parameters().unwrap(),
+                Measured::Alone(_, parameters) => *parameters,
+            };
+            let figures = memory::run(measured.protocol(), parameters, sets(&args), Net::INSTANT).unwrap();
+            assert!(figures.correct && figures.matches == matches, "{protocol}: {figures:?}");
+            assert_eq!(measured.via(&args), Via::Memory);
+        }
+    }
+
+    #[test]
     fn a_protocol_that_is_not_there_is_named() {
-        let failure = job(&asked_for("--protocol magic --size 1")).unwrap_err().to_string();
-        assert!(failure.starts_with("protocol: no protocol is called magic; use one of: auto, dh"), "{failure}");
+        let failure = Measured::of(&asked_for("--protocol magic --size 1")).err().unwrap().to_string();
+        assert!(failure.starts_with("protocol: no protocol is called magic; use one of: auto, rr22"), "{failure}");
     }
 
     #[test]
     fn auto_is_told_the_network_it_is_measured_over() {
-        let args = asked_for("--size 65536 --net wan");
-        let (spec, plan) = job(&args).unwrap();
+        let flags = "--size 65536 --net wan";
+        let (spec, plan) = job(flags);
         assert_eq!(spec.network, Network { bandwidth_mbps: 100, rtt_ms: 20 });
         assert!(plan.reason.contains("over 100 Mbit/s and 20 ms"), "{}", plan.reason);
-        assert_eq!(asked(&args, &plan)["runs"], plan.stages[0].protocol.as_str());
+        let args = asked_for(flags);
+        let told = asked(&args, &Measured::of(&args).ok().unwrap());
+        assert_eq!(told["runs"], plan.stages[0].protocol.as_str());
     }
 }
