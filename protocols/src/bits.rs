@@ -6,6 +6,8 @@ use std::ops::BitXorAssign;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::kernels::mask::mask_block;
+
 /// Bits per block.
 pub const BLOCK_BITS: usize = 128;
 
@@ -72,7 +74,7 @@ impl FromIterator<bool> for Bits {
                 all.blocks.push(0);
             }
             if let Some(last) = all.blocks.last_mut() {
-                *last |= u128::from(bit) << (all.len % BLOCK_BITS);
+                *last |= mask_block(u8::from(bit)) & 1 << (all.len % BLOCK_BITS);
             }
             all.len += 1;
         }

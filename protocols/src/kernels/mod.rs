@@ -39,6 +39,7 @@ pub mod curve25519;
 mod field25519;
 pub mod gf128;
 pub mod lpn;
+pub(crate) mod mask;
 pub mod okvs;
 pub mod pprf;
 pub mod ristretto;

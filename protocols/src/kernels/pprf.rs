@@ -11,12 +11,11 @@
 //! too narrow to fill the vectors. Time depends on the shape alone: the receiver looks at every node to find the secret one.
 //! Inner nodes are erased.
 
-use std::hint::black_box;
-
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use super::aes::Doubling;
+use super::mask::{TOGETHER, masks_at};
 
 #[cfg(test)]
 mod tests;
@@ -178,22 +177,9 @@ impl Scratch {
     }
 }
 
-/// Numbers that are compared with a secret one at a time.
-const TOGETHER: usize = 8;
-
-/// For each of the next numbers from `first`: all bits where it is the secret `at`, else none. An optimiser that knows what
-/// the masks are made of comes to load from one of two addresses, or to jump over what changes nothing: the taint check
-/// found both. So [`black_box`] hides it; it takes half of each mask, as that is faster.
-#[inline(always)]
-fn masks(first: usize, at: u32) -> [u128; TOGETHER] {
-    let halves: [u64; TOGETHER] =
-        std::array::from_fn(|n| (u64::from((first + n) as u32 ^ at).wrapping_sub(1) >> 63).wrapping_neg());
-    black_box(halves).map(|half| u128::from(half) << 64 | u128::from(half))
-}
-
 /// `sides[side]`, of a secret side.
 fn pick(side: u32, sides: [u128; 2]) -> u128 {
-    let [left, right, ..] = masks(0, side);
+    let [left, right, ..] = masks_at(0, side);
     sides[0] & left | sides[1] & right
 }
 
@@ -208,7 +194,7 @@ fn sides(nodes: &[u128]) -> [u128; 2] {
 /// The same after the children of the secret node `parent` are made zero.
 fn sides_without(nodes: &mut [u128], parent: u32) -> [u128; 2] {
     for (chunk, nodes) in nodes.chunks_mut(2 * TOGETHER).enumerate() {
-        for (children, hidden) in nodes.chunks_mut(2).zip(masks(chunk * TOGETHER, parent)) {
+        for (children, hidden) in nodes.chunks_mut(2).zip(masks_at(chunk * TOGETHER, parent)) {
             children.iter_mut().for_each(|child| *child &= !hidden);
         }
     }
@@ -218,7 +204,7 @@ fn sides_without(nodes: &mut [u128], parent: u32) -> [u128; 2] {
 /// Adds `value` to the node at the secret place `at`.
 fn put(nodes: &mut [u128], at: u32, value: u128) {
     for (chunk, nodes) in nodes.chunks_mut(TOGETHER).enumerate() {
-        for (node, here) in nodes.iter_mut().zip(masks(chunk * TOGETHER, at)) {
+        for (node, here) in nodes.iter_mut().zip(masks_at(chunk * TOGETHER, at)) {
             *node ^= value & here;
         }
     }

@@ -15,6 +15,7 @@ use super::{End, Transfers};
 use crate::bits::{BLOCK_BITS, Bits};
 use crate::catalogue::Cost;
 use crate::error::Result;
+use crate::kernels::mask::mask;
 use crate::party::Role;
 use crate::session::Session;
 
@@ -64,12 +65,12 @@ impl Transfers {
                 let mine = values.clone();
                 let shares: Use<Vec<u8>> = Arc::new(move |first, shares| {
                     let distance = |(n, shares): (usize, &[u64])| {
-                        let ones = (mine[first / w + n] & mask(width)).count_ones() as u8;
+                        let ones = (mine[first / w + n] & lowest(width)).count_ones() as u8;
                         sum(shares).wrapping_add(ones) % 64
                     };
                     shares.chunks_exact(w).enumerate().map(distance).collect()
                 });
-                let sign = move |n: usize| 1u64.wrapping_sub((values[n / w] >> (n % w) & 1) << 1);
+                let sign = move |n: usize| 1 | mask((values[n / w] >> (n % w)) as u8); // 1 or -1
                 product::send(sender, s, &self.peer, shape, Arc::new(sign), shares).await?
             }
             End::Receiver(receiver) => {
@@ -105,7 +106,7 @@ fn padded(count: usize) -> usize {
     count.next_multiple_of(BLOCK_BITS)
 }
 
-fn mask(width: u32) -> u64 {
+fn lowest(width: u32) -> u64 {
     u64::MAX >> (64 - width)
 }
 
@@ -115,7 +116,7 @@ fn concatenated(values: &[u64], width: u32) -> Bits {
     let mut blocks = vec![0u128; len.div_ceil(BLOCK_BITS)];
     for (n, value) in values.iter().enumerate() {
         let start = n * width as usize;
-        let value = u128::from(value & mask(width));
+        let value = u128::from(value & lowest(width));
         blocks[start / BLOCK_BITS] |= value << (start % BLOCK_BITS);
         let kept = BLOCK_BITS - start % BLOCK_BITS;
         if kept < width as usize {

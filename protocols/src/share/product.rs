@@ -21,6 +21,7 @@ use super::msg::Blocks;
 use crate::bits::Bits;
 use crate::catalogue::Cost;
 use crate::error::{Bug, Error, Result};
+use crate::kernels::mask::mask;
 use crate::message::FRAME_HEADER;
 use crate::ot::extension::{self, BATCH, Receiver, Sender};
 use crate::party::{PartyId, Role};
@@ -139,8 +140,7 @@ pub(super) async fn receive<T: Send + 'static>(
             let corrected = move || {
                 let e = unpack(&e, shape);
                 let share = |((n, row), e): ((usize, &u128), u64)| {
-                    let choice = u64::from(x.get(first + n)).wrapping_neg();
-                    (*row as u64).wrapping_add(e & choice) & shape.mask()
+                    (*row as u64).wrapping_add(e & mask(x.get(first + n))) & shape.mask()
                 };
                 let mine: Zeroizing<Vec<u64>> = Zeroizing::new(rows.iter().enumerate().zip(e).map(share).collect());
                 shares(first, &mine)

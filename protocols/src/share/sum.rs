@@ -11,6 +11,7 @@ use super::{End, Transfers};
 use crate::bits::Bits;
 use crate::catalogue::Cost;
 use crate::error::Result;
+use crate::kernels::mask::mask;
 use crate::message::FRAME_HEADER;
 use crate::party::Role;
 use crate::session::Session;
@@ -23,7 +24,7 @@ impl Transfers {
     pub async fn count(&mut self, s: &Session, bits: &Arc<Bits>) -> Result<u64> {
         let own = bits.blocks().iter().map(|block| u64::from(block.count_ones())).sum::<u64>();
         let mine = bits.clone();
-        let twice = move |n: usize| u64::from(mine.get(n)).wrapping_mul(2).wrapping_neg();
+        let twice = move |n: usize| mask(mine.get(n)) << 1; // -2 or 0
         Ok(own.wrapping_add(self.inner_product(s, bits, Arc::new(twice)).await?))
     }
 
@@ -42,13 +43,10 @@ impl Transfers {
         bits: &Arc<Bits>,
         numbers: Arc<Zeroizing<Vec<u64>>>,
     ) -> Result<u64> {
-        let own = bits
-            .iter()
-            .zip(numbers.iter())
-            .fold(0u64, |sum, (bit, number)| sum.wrapping_add(number & u64::from(bit).wrapping_neg()));
+        let own = bits.iter().zip(numbers.iter()).fold(0u64, |sum, (bit, number)| sum.wrapping_add(number & mask(bit)));
         let mine = bits.clone();
         let signed: Arc<dyn Fn(usize) -> u64 + Send + Sync> = Arc::new(move |n| {
-            let minus = u64::from(mine.get(n)).wrapping_neg();
+            let minus = mask(mine.get(n));
             (numbers[n] ^ minus).wrapping_sub(minus)
         });
         // Each direction's numbers are those of its sender; the receiver's are not asked for.

@@ -13,6 +13,7 @@ use super::{FIELD_BITS, TREES, blocks};
 use crate::bits::{BLOCK_BITS, random_blocks};
 use crate::error::Fault;
 use crate::kernels::gf128::inner_product;
+use crate::kernels::mask::mask_block;
 use crate::kernels::transpose::{COLUMNS, transpose};
 
 /// What the sender keeps.
@@ -43,8 +44,7 @@ impl SenderCore {
         let prover = Prover::new(binding);
         let sum = |index: usize| {
             let [left, right] = trees.sums[index];
-            let choice = !delta >> index & 1;
-            left ^ (left ^ right) & choice.wrapping_neg() ^ keys[index]
+            left ^ (left ^ right) & mask_block((!delta >> index) as u8) ^ keys[index]
         };
         let tree = |tree: usize| {
             let sums = Zeroizing::new(std::array::from_fn(|level| sum(tree * FIELD_BITS + level)));
@@ -65,11 +65,12 @@ impl SenderCore {
     pub(super) fn accept(&self, first: u64, batch: &Batch, rows: usize) -> Result<Zeroizing<Vec<u128>>, Fault> {
         let blocks = blocks(rows);
         let mut q = self.leaves.columns_but_first(first, blocks);
-        let mask = |column: usize| (*self.delta >> column & 1).wrapping_neg();
+        let mask = |column: usize| mask_block((*self.delta >> column) as u8);
         for (column, q) in q.chunks_exact_mut(blocks).enumerate() {
             let tree = column / FIELD_BITS;
             let correction = &batch.corrections[tree * blocks..(tree + 1) * blocks];
-            q.iter_mut().zip(correction).for_each(|(q, c)| *q ^= c & mask(column));
+            let mask = mask(column);
+            q.iter_mut().zip(correction).for_each(|(q, c)| *q ^= c & mask);
         }
         let chi = challenge(&self.common.transcript, first, blocks, &batch.corrections);
         let differ = q

@@ -13,6 +13,7 @@ use super::msg::Proof;
 use super::{FIELD_BITS, LEAVES};
 use crate::error::Fault;
 use crate::kernels::aes::prg;
+use crate::kernels::mask::mask_block;
 
 /// Hashes the proof values of all leaves of a tree.
 pub(super) struct Prover(Sha256);
@@ -71,14 +72,14 @@ pub(super) fn open(
     tree: usize,
     prover: &Prover,
 ) -> Result<Zeroizing<[u128; LEAVES]>, Fault> {
-    let bit = |level: usize| delta >> level & 1;
+    let mask = |level: usize| mask_block((delta >> level) as u8);
     let mut nodes = Zeroizing::new([0; LEAVES]);
     for (level, sum) in sums.iter().enumerate() {
-        let width = 1 << level;
+        let (width, mask) = (1 << level, mask(level));
         let mut missing = *sum;
         for place in 1..width {
             let [mut left, mut right] = children(nodes[place]);
-            swap(&mut left, &mut right, bit(level));
+            swap(&mut left, &mut right, mask);
             (nodes[place], nodes[place + width]) = (left, right);
             missing ^= right;
         }
@@ -92,10 +93,11 @@ pub(super) fn open(
         add(&mut unknown[0], value);
     }
     for level in 0..FIELD_BITS {
+        let mask = mask(level);
         for place in (0..LEAVES).filter(|place| place >> level & 1 == 0) {
             let (below, from) = values.split_at_mut(place + (1 << level));
             let [a, b] = [&mut below[place], &mut from[0]];
-            a.iter_mut().zip(b).for_each(|(a, b)| swap(a, b, bit(level)));
+            a.iter_mut().zip(b).for_each(|(a, b)| swap(a, b, mask));
         }
     }
     let good: bool = prover.digest(tree, &values).ct_eq(&proof.digest).into();
@@ -115,9 +117,9 @@ fn leaf(node: u128) -> (u128, [u128; 2]) {
     (all[0], [all[1], all[2]])
 }
 
-/// Changes places where `bit` is 1.
-fn swap(a: &mut u128, b: &mut u128, bit: u128) {
-    let change = (*a ^ *b) & bit.wrapping_neg();
+/// Changes places under a mask.
+fn swap(a: &mut u128, b: &mut u128, mask: u128) {
+    let change = (*a ^ *b) & mask;
     *a ^= change;
     *b ^= change;
 }

@@ -9,6 +9,7 @@ use super::msg::Verdict;
 use crate::bits::Bits;
 use crate::kernels::gf128::{inner_product, mul};
 use crate::kernels::lpn::{Code, Element};
+use crate::kernels::mask::{TOGETHER, mask_block, masks_at};
 use crate::kernels::pprf::{Forest, Sums, grow, grow_punctured};
 
 /// Where the receiver's A is from: all of GF(2^128), or the space of polynomials of degree below 64. That is closed under
@@ -92,7 +93,7 @@ impl<F: Scalar> Noise<F> {
         let sum = blocks.fold(0, |sum, (first, (point, value))| {
             let place = first as u32 + point + 1;
             let power = squares.iter().enumerate().fold(1, |power, (bit, square)| {
-                let set = u128::from(place >> bit & 1).wrapping_neg();
+                let set = mask_block((place >> bit) as u8);
                 mul(power, square & set | 1 & !set)
             });
             sum ^ mul(power, value.lift())
@@ -191,9 +192,10 @@ impl Grown {
         let mut sparse = Zeroizing::new(vec![F::default(); forest.len()]);
         let blocks = sparse.par_chunks_exact_mut(forest.leaves()).zip(&*noise.points).zip(&*noise.values);
         blocks.for_each(|((block, point), value)| {
-            for (place, element) in block.iter_mut().enumerate() {
-                let here = u64::from(place as u32 ^ point).wrapping_sub(1) >> 63;
-                *element = F::lowest(value.lift() & u128::from(here).wrapping_neg());
+            for (chunk, elements) in block.chunks_mut(TOGETHER).enumerate() {
+                for (element, here) in elements.iter_mut().zip(masks_at(chunk * TOGETHER, *point)) {
+                    *element = F::lowest(value.lift() & here);
+                }
             }
         });
         code.encode_pair(&mut sparse, &mut dense);
