@@ -4,12 +4,12 @@ use futures::future::BoxFuture;
 
 use super::cuckoo::Bins;
 use super::msg::Hints;
-use super::{BAND_MAX, Circuit, Plan, Table, oprf, receive, send};
+use super::{BAND_MAX, Circuit, Plan, Table, receive, send};
 use crate::catalogue::{Cost, Descriptor, Disclosure, Form, Input, Learns, Output, Parameters, Protocol, Suite};
 use crate::error::Result;
 use crate::message::FRAME_HEADER;
 use crate::party::Role;
-use crate::psi::{at_role, only};
+use crate::psi::{at_role, only, oprf};
 use crate::session::Session;
 use crate::share::{equal_cost, set_up_cost};
 

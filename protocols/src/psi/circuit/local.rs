@@ -1,18 +1,20 @@
 //! The local computations of `circuit`: pure, and the only places that see an item, a target or a column.
 
+use std::sync::Arc;
+
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::cuckoo::{Bins, HASHES};
 use super::msg::Hints;
-use super::oprf::Oprf;
 use crate::bits::random_blocks;
 use crate::compute::Stop;
 use crate::error::Result;
 use crate::items::Column;
 use crate::kernels::aes::Aes128;
 use crate::kernels::okvs::{Okvs, Unsolvable};
+use crate::psi::oprf::Oprf;
 use crate::psi::set::Padded;
 use crate::session::Session;
 
@@ -73,7 +75,7 @@ impl Words {
 
 /// The receiver's table: which element is in each bin.
 pub(super) struct Found {
-    keys: Vec<u128>,
+    keys: Arc<Zeroizing<Vec<u128>>>,
     /// Of each bin, the position of its element in the set.
     table: Vec<Option<u32>>,
 }
@@ -93,11 +95,11 @@ impl Found {
                 keys[element] = at_bin(keys[element], hash);
             }
         }
-        Ok(Some(Self { keys, table }))
+        Ok(Some(Self { keys: Arc::new(Zeroizing::new(keys)), table }))
     }
 
     /// For each element, its key at its bin.
-    pub(super) fn queries(&self) -> Vec<u128> {
+    pub(super) fn queries(&self) -> Arc<Zeroizing<Vec<u128>>> {
         self.keys.clone()
     }
 

@@ -19,21 +19,20 @@
 //! **Claim.** Semi-honest peers, 128 bits computational and 40 bits statistical, under the assumptions of
 //! [`crate::ot::vole`] and [`crate::ot::extension`] with AES as an ideal cipher and SHA-256 as a random oracle: each party
 //! learns the other's band and nothing else. Without a common element a bin matches with probability 2^-w for targets of
-//! w = 40 + log2 B bits, so that all bins are right but with probability 2^-40. The receiver's table and the stores may not
-//! come about, each with probability about 2^-40: then the attempt ends, and no row is ever dropped.
+//! w = 40 + log2 B bits, so that all bins are right but with probability 2^-40. The receiver's table and the store of hints
+//! may not come about, each with probability about 2^-40: then the attempt ends, and no row is ever dropped.
 //!
 //! **Not claimed.** Anything against a malicious peer: transfers and vector evaluations are checked, but stores and hints may
 //! be made of other sets than a party's own. A shared value where a bin does not match is no value: multiply it by the bit.
 //!
 //! **Sources.** Pinkas, Schneider, Tkachenko and Yanai 2019 (EUROCRYPT, "Efficient circuit-based PSI with linear
 //! communication", eprint 2019/241, figures 3 and 5: bins, one target per bin by a programmable function, equality on
-//! shares). The function: Raghuraman and Rindal 2022 (CCS, eprint 2022/320, sections 5 and 7). Equality: [`crate::share`].
+//! shares). The function: `psi::oprf`, put into circuits as Raghuraman and Rindal 2022 (CCS, eprint 2022/320, section 7) do. Equality: [`crate::share`].
 
 mod cuckoo;
 mod entry;
 mod local;
 mod msg;
-mod oprf;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +41,7 @@ use std::sync::Arc;
 
 use futures::future::{try_join, try_join3};
 
+use super::oprf;
 use super::set::Padded;
 use crate::bits::random_blocks;
 use crate::catalogue::{Parameters, Shared};
@@ -100,15 +100,15 @@ pub(super) async fn receive(s: &Session, p: &Parameters, x: Table) -> Result<(Sh
         try_join(out.last(&Seed(seed)), unused.finish()).await.map(drop)
     };
     let (s_oprf, s_transfers) = (s.step("oprf"), s.step("transfers"));
-    let raw = oprf::receive(&s_oprf, sender, found.queries());
-    let ((), raw, mut transfers) =
-        try_join3(say_seed, raw, Transfers::set_up(&s_transfers, sender, Role::Receiver)).await?;
+    let values = oprf::receive(&s_oprf, sender, found.queries());
+    let ((), values, mut transfers) =
+        try_join3(say_seed, values, Transfers::set_up(&s_transfers, sender, Role::Receiver)).await?;
 
     let hints = Hints::receive(&s.step("hints"), sender, plan.hint_keys(), plan.columns).await?;
     let (mut rng, binding) = (s.rng("empty bins"), s.binding("circuit/hints"));
     let (targets, columns, own) = s
         .compute(move || {
-            let (targets, columns) = found.open(&raw, &hints, plan.hint_keys(), &binding, &mut rng);
+            let (targets, columns) = found.open(&values, &hints, plan.hint_keys(), &binding, &mut rng);
             let rows = found.rows(&items);
             let own = x.columns.iter().map(|column| column.at(&rows)).collect();
             (targets, columns, (rows, own))

@@ -10,8 +10,8 @@ use crate::message::{FRAME_HEADER, Malformed, Message, Reader, Writer};
 use crate::party::PartyId;
 use crate::session::Session;
 
-/// Blocks or words of one message: half a megabyte at most.
-pub(super) const CHUNK: usize = 1 << 15;
+/// Words of one message: 256 KiB.
+const CHUNK: usize = 1 << 15;
 
 /// The seed of a hash function.
 pub(super) struct Seed(pub(super) u128);
@@ -29,24 +29,8 @@ impl Message for Seed {
     }
 }
 
-/// Slots of the store of the receiver's keys.
-pub(super) struct Blocks(pub(super) Vec<u128>);
-
-impl Message for Blocks {
-    const KIND: &'static str = "circuit/blocks";
-    type Shape = usize;
-
-    fn write(&self, w: &mut Writer) {
-        w.blocks(&self.0);
-    }
-
-    fn read(r: &mut Reader<'_>, count: usize) -> Result<Self, Malformed> {
-        r.blocks(count).map(Self)
-    }
-}
-
 /// Slots of a store of hints.
-struct Words(Vec<u64>);
+pub(super) struct Words(pub(super) Vec<u64>);
 
 impl Message for Words {
     const KIND: &'static str = "circuit/words";

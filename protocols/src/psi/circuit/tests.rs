@@ -113,26 +113,6 @@ fn costs_exactly_what_it_declares_whatever_the_true_sizes() {
 }
 
 #[test]
-fn the_function_is_one_at_the_receivers_keys_and_another_elsewhere() {
-    let all: Vec<u128> = (0..300u128).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).collect();
-    let run = World::new("oprf", 1).net(Net::ROUNDS).run(&pair(), |s, role| {
-        let all = all.clone();
-        async move {
-            let peer = s.holder(role.other())?.clone();
-            match role {
-                Role::Receiver => oprf::receive(&s, &peer, all[..200].to_vec()).await,
-                Role::Sender => Ok(oprf::send(&s, &peer, 200).await?.values(&all)),
-            }
-        }
-    });
-    for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
-        assert_eq!(party.bytes_out, oprf::cost(200, role).bytes_out, "{role}");
-    }
-    let values = run.values().unwrap();
-    assert!(values[0][..] == values[1][..200] && values[1][200..].iter().all(|value| !values[0].contains(value)));
-}
-
-#[test]
 fn schedules_change_nothing() {
     let (x, y, p) = (keys(0, 40), keys(25, 37), parameters(45, 40, 1));
     let world = World::new("circuit", 3);
@@ -211,7 +191,7 @@ fn a_receiver_that_says_something_else_than_a_seed_is_named() {
     let script = |s: Session| -> BoxFuture<'static, Result<Output>> {
         Box::pin(async move {
             let (out, _open) = s.step("bins").channel(s.holder(Role::Sender)?)?.split();
-            out.last(&msg::Blocks(vec![7])).await?;
+            out.last(&msg::Words(vec![7])).await?;
             std::future::pending().await
         })
     };

@@ -50,7 +50,8 @@ impl Protocol for Multi {
         };
         let peers = if role == Role::Receiver { senders } else { 1 };
         let cpu_us = peers * FIXED_US + (peers * p.sizes.receiver + p.sizes.sender) * ITEM_NS / 1000;
-        Cost { rounds: oprf.rounds + 1, bytes_out, group_ops: oprf.group_ops, cpu_us }
+        // the hints, and the end mark of who hears them
+        Cost { rounds: oprf.rounds + 2, bytes_out, group_ops: oprf.group_ops, cpu_us }
     }
 
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {

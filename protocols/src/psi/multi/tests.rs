@@ -3,7 +3,7 @@ use crate::catalogue::{Input, Protocol, Sizes};
 use crate::error::Fault;
 use crate::message::Malformed;
 use crate::party::Roster;
-use crate::sim::{Edit, Run, World};
+use crate::sim::{Edit, Net, Run, World};
 use crate::transport::{LinkError, Step};
 
 fn party(name: &str) -> PartyId {
@@ -45,10 +45,12 @@ fn agrees(ranges: &[std::ops::Range<u64>]) {
     let sets = sets(ranges);
     let longest = sets[1..].iter().map(Items::len).max().unwrap() as u64;
     let p = parameters(sets[0].len() as u64 + 3, longest + 5, sets.len() - 1);
-    let run = run(&World::new("multi", 3), p, &sets);
+    let run = run(&World::new("multi", 3).net(Net::ROUNDS), p, &sets);
     for report in &run.report.parties {
         let role = if report.party == party("bank") { Role::Receiver } else { Role::Sender };
-        assert_eq!(report.bytes_out, Multi.cost(&p, role).bytes_out, "{} of {ranges:?}", report.party);
+        let (declared, rounds) = (Multi.cost(&p, role), run.report.rounds());
+        let spent = (report.bytes_out, rounds);
+        assert_eq!(spent, (declared.bytes_out, declared.rounds), "{} of {ranges:?}", report.party);
     }
     let outputs = run.values().unwrap();
     assert_eq!(outputs[0], oracle(&sets), "{ranges:?}");
