@@ -28,7 +28,7 @@ fn the_example_checks_and_a_changed_one_has_another_digest() {
         let checked = banyan(dir.path(), &["job", "check", "job.toml", "--json"]);
         assert_eq!(checked.status.code(), Some(0));
         let answer: Value = serde_json::from_slice(&checked.stdout).unwrap();
-        assert_eq!(answer["plan"]["stages"][0]["tasks"][0]["rounds"], 2);
+        assert_eq!(answer["plan"]["stages"][0]["tasks"][0]["rounds"], 10);
         answer["spec_digest"].as_str().unwrap().to_owned()
     };
     let first = digest();

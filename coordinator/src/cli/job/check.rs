@@ -110,7 +110,7 @@ pub(crate) mod tests {
         );
         let wrong = EXAMPLE.replace("protocol = \"auto\"", "protocol = \"magic\"");
         let told = parse(&wrong).unwrap_err().to_string();
-        assert!(told.starts_with("protocol: no protocol is called magic; use one of: auto, dh"), "{told}");
+        assert!(told.starts_with("protocol: no protocol is called magic; use one of: auto, rr22"), "{told}");
     }
 
     #[test]

@@ -280,7 +280,7 @@ mod tests {
         let text = explain(&spec, &plan).unwrap();
         for said in [
             "  job          common-customers  ",
-            "receiver  32 768 rows  2",
+            "receiver  32 768 rows  10",
             "bank learns which of its own rows have a key in people of bureau, if there are at least 100",
             "everyone in the job, and the coordinator, learns whether there are at least 100 common rows",
             "bureau does not learn which rows are common, nor how many, but whether there are at least 100",
