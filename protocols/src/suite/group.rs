@@ -86,7 +86,7 @@ impl Group for Ristretto255 {
 
 /// Curve25519 (RFC 7748) by u-coordinates: the subgroup of prime order, an element and its inverse as one. Strings that
 /// differ by a point of small order are raised to the same, and so are found to be repeats only then. See
-/// [`curve25519`](crate::kernels::curve25519).
+/// [`crate::kernels::curve25519`].
 #[derive(Clone, Copy, Debug)]
 pub struct Curve25519;
 
@@ -122,7 +122,7 @@ impl Group for Curve25519 {
 }
 
 /// The SM2 curve (GB/T 32918.5) by x-coordinates: of prime order, a point and its inverse as one. See
-/// [`sm2`](crate::kernels::sm2).
+/// [`crate::kernels::sm2`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sm2Curve;
 

@@ -31,7 +31,7 @@
 //!
 //! **Sources.** Kolesnikov, Matania, Pinkas, Rosulek and Trieu 2017 (CCS, eprint 2017/799), the protocol for augmented
 //! semi-honest parties, whose zero-sharing is without conditions. Its programmable function is here that of
-//! [`super::oprf`] with a table of hints. (The star of Nevo, Trieu and Yanai 2021, CCS, eprint 2021/1221, adds security
+//! `psi::oprf` with a table of hints. (The star of Nevo, Trieu and Yanai 2021, CCS, eprint 2021/1221, adds security
 //! against malicious parties of which few collude; that is not done here.)
 
 mod entry;
