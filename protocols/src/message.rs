@@ -159,6 +159,26 @@ fn kind_tag(kind: &str) -> [u8; FRAME_HEADER] {
     [digest[0], digest[1], digest[2], digest[3]]
 }
 
+/// What a message is between its frame's header and its end, for tests of what parses a peer's bytes.
+#[cfg(test)]
+pub(crate) mod body {
+    use super::*;
+
+    pub(crate) fn written(message: &impl Message) -> Vec<u8> {
+        let mut writer = Writer::for_kind("");
+        message.write(&mut writer);
+        writer.into_frame()[FRAME_HEADER..].to_vec()
+    }
+
+    /// Reads as a channel does: the message, then the end of the frame.
+    pub(crate) fn read<M: Message>(bytes: &[u8], shape: M::Shape) -> Result<M, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let message = M::read(&mut reader, shape)?;
+        reader.finish()?;
+        Ok(message)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

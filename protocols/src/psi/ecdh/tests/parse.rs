@@ -3,21 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::msg::{Bits, Points, Tags};
-use crate::message::{Malformed, Message, Reader, Writer};
-
-fn written(message: &impl Message) -> Vec<u8> {
-    let mut writer = Writer::for_kind("");
-    message.write(&mut writer);
-    writer.into_frame()[crate::message::FRAME_HEADER..].to_vec()
-}
-
-/// Reads as a channel does: the message, then the end of the frame.
-fn read<M: Message>(bytes: &[u8], shape: M::Shape) -> Result<M, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let message = M::read(&mut reader, shape)?;
-    reader.finish()?;
-    Ok(message)
-}
+use crate::message::Malformed;
+use crate::message::body::{read, written};
 
 proptest! {
     #[test]

@@ -4,20 +4,7 @@ use proptest::prelude::*;
 
 use super::super::msg::{Points, Tags};
 use super::super::{TagSet, Update};
-use crate::message::{Malformed, Message, Reader, Writer};
-
-fn written(message: &impl Message) -> Vec<u8> {
-    let mut writer = Writer::for_kind("");
-    message.write(&mut writer);
-    writer.into_frame()[crate::message::FRAME_HEADER..].to_vec()
-}
-
-fn read<M: Message>(bytes: &[u8], shape: M::Shape) -> Result<M, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let message = M::read(&mut reader, shape)?;
-    reader.finish()?;
-    Ok(message)
-}
+use crate::message::body::{read, written};
 
 proptest! {
     #[test]
