@@ -4,6 +4,7 @@ mod data;
 mod entry;
 mod memory;
 mod psi;
+mod table;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -11,13 +12,15 @@ use serde_json::Value;
 
 use super::answer::{Answer, Failure};
 use super::programs::Programs;
-use super::text::{bytes, grouped, table};
+use super::text::{self, bytes, grouped};
 
 /// What can be measured.
 #[derive(Subcommand)]
 pub(crate) enum BenchCommand {
     /// Intersect two files of made-up national ids, CSV in to CSV out
     Psi(psi::PsiArgs),
+    /// Measure the intersection protocols one after another, and print a table
+    Table(table::TableArgs),
 }
 
 /// What every bench answers. Later kinds keep these fields and add their own.
@@ -54,16 +57,24 @@ pub(crate) struct PartyFigures {
 
 /// Runs the command.
 pub(crate) async fn run(command: BenchCommand, programs: &Programs, as_json: bool) -> Result<Answer, Failure> {
-    let BenchCommand::Psi(args) = command;
+    let args = match command {
+        BenchCommand::Psi(args) => args,
+        BenchCommand::Table(args) => return table::run(&args, programs, as_json).await,
+    };
     let measured = psi::Measured::of(&args)?;
     let figures = psi::run(&args, &measured, programs, as_json).await?;
-    let mut json = serde_json::to_value(&figures).map_err(Failure::not_now)?;
-    if let (Value::Object(json), Value::Object(asked)) = (&mut json, psi::asked(&args, &measured)) {
-        json.extend(asked);
-    }
     let answer = if figures.correct { Answer::yes } else { Answer::no };
     let protocol = format!("{}: {}", measured.protocol(), measured.reason());
-    Ok(answer(format!("{protocol}\n{}", told(&figures)), json))
+    Ok(answer(format!("{protocol}\n{}", told(&figures)), answered(&figures, psi::asked(&args, &measured))?))
+}
+
+/// The figures and what was asked for, in one object.
+fn answered(figures: &Figures, asked: Value) -> Result<Value, Failure> {
+    let mut json = serde_json::to_value(figures).map_err(Failure::not_now)?;
+    if let (Value::Object(json), Value::Object(asked)) = (&mut json, asked) {
+        json.extend(asked);
+    }
+    Ok(json)
 }
 
 fn told(figures: &Figures) -> String {
@@ -84,6 +95,6 @@ fn told(figures: &Figures) -> String {
         bytes(figures.bytes),
         grouped(figures.matches),
         if figures.correct { "as the oracle says" } else { "NOT what the oracle says" },
-        table(&rows)
+        text::table(&rows)
     )
 }

@@ -10,7 +10,7 @@ use banyan_protocols::CATALOGUE;
 use banyan_protocols::catalogue::{Descriptor, Form, Parameters, Sizes, Suite};
 use banyan_protocols::party::{PartyId, Role};
 use banyan_protocols::sim::Net;
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::data::{IDS_MAX, Sets, write_csv};
@@ -85,6 +85,22 @@ enum NetName {
     Wan,
 }
 
+impl PsiArgs {
+    /// Those of a command line.
+    pub(super) fn flags(protocol: &str, size: u64, flags: &[&str]) -> Result<Self, Failure> {
+        let size = size.to_string();
+        let line = ["psi", "--protocol", protocol, "--size", &size].into_iter().chain(flags.iter().copied());
+        Line::try_parse_from(line).map(|line| line.args).map_err(Failure::input)
+    }
+}
+
+/// The flags as a command of their own.
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: PsiArgs,
+}
+
 /// What was asked for, beside the figures, and what the plan made of it.
 pub(super) fn asked(args: &PsiArgs, measured: &Measured) -> Value {
     let name = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| value().map(|v| v.get_name().to_owned());
@@ -149,6 +165,11 @@ impl Measured {
             Self::Job(job) => &job.1.reason,
             Self::Alone(..) => "it was named; no job opens its result as a file, so it is measured in memory",
         }
+    }
+
+    /// Whether no job opens its result, so that it is always measured in memory.
+    pub(super) fn in_memory(&self) -> bool {
+        matches!(self, Self::Alone(..))
     }
 
     fn via(&self, args: &PsiArgs) -> Via {
@@ -302,15 +323,7 @@ impl NetName {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: PsiArgs,
-    }
 
     fn asked_for(flags: &str) -> PsiArgs {
         Line::try_parse_from(["psi"].into_iter().chain(flags.split(' '))).ok().unwrap().args
