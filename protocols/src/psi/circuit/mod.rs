@@ -25,6 +25,10 @@
 //! **Not claimed.** Anything against a malicious peer: transfers and vector evaluations are checked, but stores and hints may
 //! be made of other sets than a party's own. A shared value where a bin does not match is no value: multiply it by the bit.
 //!
+//! **On a party's own machine.** Bins, the table of them and the store of hints are built by indexing memory with hashes of the
+//! own keys under seeds of this run: who watches the caches of that machine during a run can test guesses of keys there. No
+//! message depends on it. Shares, transfers and the equality have no index and no branch by a secret.
+//!
 //! **Sources.** Pinkas, Schneider, Tkachenko and Yanai 2019 (EUROCRYPT, "Efficient circuit-based PSI with linear
 //! communication", eprint 2019/241, figures 3 and 5: bins, one target per bin by a programmable function, equality on
 //! shares). The function: `psi::oprf`, put into circuits as Raghuraman and Rindal 2022 (CCS, eprint 2022/320, section 7) do. Equality: [`crate::share`].
