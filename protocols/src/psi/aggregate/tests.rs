@@ -1,9 +1,9 @@
 use super::*;
 use crate::catalogue::{Cost, Input, Protocol, Sizes};
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::items::Items;
 use crate::party::{PartyId, Roster};
-use crate::sim::{Net, Run, World};
+use crate::sim::{Edit, Net, Run, World};
 
 fn pair() -> Roster {
     Roster::pair(PartyId::new("bank").unwrap(), PartyId::new("bureau").unwrap())
@@ -40,8 +40,10 @@ fn parameters(sum: bool, receiver: u64, sender: u64, minimum: u64) -> Parameters
 #[test]
 fn sizes_and_sums_open_from_the_minimum_on() {
     // Receiver, sender, common rows, which are the sender's first.
-    let cases = [(0, 0, 0), (1, 1, 1), (31, 33, 16), (33, 31, 0), (0, 31, 0), (1000, 33, 33), (6789, 1000, 500)];
-    for (seed, (n, m, common)) in cases.into_iter().enumerate() {
+    let small = [(0, 0, 0), (1, 1, 1), (31, 33, 16), (33, 31, 0), (0, 31, 0), (31, 0, 0)];
+    let large = [(1000, 33, 33), (1000, 1000, 0), (1000, 1000, 1000), (6789, 1000, 500), (1000, 6789, 999)];
+    let cases = small.into_iter().chain(large);
+    for (seed, (n, m, common)) in cases.enumerate() {
         let (x, y) = (keys(1000, n), keys(1000 + n - common, m));
         for sum in [false, true] {
             let sums = (0..common).map(number).sum();
@@ -107,4 +109,30 @@ fn numbers_that_might_wrap_are_the_owners_to_mend() {
     let above = outcome(vec![[0, max + 1].into_iter().collect()]);
     assert_eq!(above, Err(Error::Input(InputError::TooLarge { row: 1, max })));
     assert_eq!(outcome(vec![]), Err(Error::Input(InputError::Columns { got: 0, agreed: 1 })));
+}
+
+#[test]
+fn schedules_change_nothing() {
+    let (x, y, p) = (keys(0, 33), keys(20, 31), parameters(true, 33, 31, 5));
+    for schedule in 0..5 {
+        let world = World::new("psi", 4).schedule(schedule).capacity(1 + schedule as usize % 3);
+        let sums = (0..13).map(number).sum();
+        assert_eq!(run(&world, true, p, &x, &y).values().unwrap(), [Output::Sum(sums), Output::Nothing], "{schedule}");
+    }
+}
+
+#[test]
+fn a_changed_frame_of_any_stream_is_named_and_opens_nothing() {
+    let (x, y, p) = (keys(0, 5), keys(2, 5), parameters(true, 5, 5, 2));
+    let world = World::new("psi", 7);
+    let clean = run(&world.clone().record(), true, p, &x, &y).transcript.by_stream();
+    for frame in clean.frames().iter().filter(|frame| frame.frame == 0) {
+        let outcomes = run(&world.clone().tamper(frame.tampered(Edit::Flip { bit: 77 })), true, p, &x, &y).outcomes;
+        let reached = outcomes.iter().find(|(party, _)| *party == frame.to).map(|(_, outcome)| outcome);
+        let Some(Err(Error::Deviation { party, step, fault: Fault::Forged { frame: 0 } })) = reached else {
+            panic!("{}: {outcomes:?}", frame.step)
+        };
+        assert_eq!((party, step), (&frame.from, &frame.step));
+        assert!(!outcomes.iter().any(|(_, outcome)| matches!(outcome, Ok(Output::Sum(_)))), "{}", frame.step);
+    }
 }
