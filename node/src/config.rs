@@ -61,6 +61,9 @@ pub struct Config {
     /// The reviews that must stand before an approval counts, in their order.
     #[serde(default)]
     pub required_reviews: Vec<RequiredReview>,
+    /// Whether `banyan-node interop run --plaintext` may speak without TLS: for tests. Default false.
+    #[serde(default)]
+    pub interop_plaintext: bool,
     /// The coordinator this node attends; none before `banyan-node join`.
     #[serde(default)]
     pub coordinator: Option<Coordinator>,
@@ -89,6 +92,7 @@ impl Config {
             threads: 0,
             approvers: Vec::new(),
             required_reviews: Vec::new(),
+            interop_plaintext: false,
             coordinator: None,
         }
     }
@@ -215,6 +219,10 @@ impl Config {
         );
         field("Worker threads of the protocols; 0: one per core.", "threads", Some(self.threads.to_string()), "");
         field("The public keys whose approval counts. None: no job runs.", "approvers", Some(keys), "");
+        if self.interop_plaintext {
+            let about = "For tests: lets `banyan-node interop run --plaintext` speak without TLS.";
+            field(about, "interop_plaintext", Some("true".into()), "");
+        }
         text += "\n# Reviews that must stand before an approval counts, in their order:\n";
         text += "# [[required_reviews]]\n# reviewer = \"operator\"  # or \"authority\"\n# key = \"ed25519:…\"\n";
         for review in &self.required_reviews {
@@ -286,6 +294,7 @@ fn remedy(field: &str) -> String {
         "required_reviews" => {
             format!("write [[required_reviews]] with reviewer and key, at most {APPROVERS_MAX}")
         }
+        "interop_plaintext" => "leave it out, or write interop_plaintext = true for tests".into(),
         "coordinator" | "coordinator.key" => "run `banyan-node join` with an invite of the coordinator".into(),
         _ => "`banyan-node init` in another --home writes a whole one to compare with".into(),
     }

@@ -180,6 +180,7 @@ impl Node {
             compute,
             admin: admin_state,
             clock_ahead_ms: AtomicI64::new(0),
+            interop: false,
         };
         desk.log.append("node", Act::Start, Digest::default(), env!("CARGO_PKG_VERSION"))?;
         let desk = Arc::new(desk);

@@ -54,6 +54,14 @@ pub struct Grant {
     /// Columns that this party may put beside the key in its own result.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// Whether its keys may go to a party that is no Banyan node, under the security of the interconnection standard.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub interop: bool,
+}
+
+/// A field that came later is written only where it says something, so that earlier scenarios keep their digest.
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Canonical for Scenario {

@@ -3,6 +3,31 @@
 
 tonic::include_proto!("banyan.v1");
 
+/// The open interconnection standard, which parties that are no Banyan nodes speak.
+pub mod interconnection {
+    tonic::include_proto!("org.interconnection");
+
+    pub mod link {
+        tonic::include_proto!("org.interconnection.link");
+    }
+
+    pub mod v2 {
+        tonic::include_proto!("org.interconnection.v2");
+
+        pub mod runtime {
+            tonic::include_proto!("org.interconnection.v2.runtime");
+        }
+
+        pub mod protocol {
+            tonic::include_proto!("org.interconnection.v2.protocol");
+        }
+
+        pub mod algos {
+            tonic::include_proto!("org.interconnection.v2.algos");
+        }
+    }
+}
+
 /// The version of the wire and of everything signed. A peer with another version is refused with both numbers.
 pub const VERSION: u32 = 1;
 

@@ -13,6 +13,7 @@ use crate::party::Role;
 use crate::psi::aggregate::{Cardinality, Sum};
 use crate::psi::circuit::Circuit;
 use crate::psi::ecdh::Ecdh;
+use crate::psi::interop::Interop;
 use crate::psi::multi::Multi;
 use crate::psi::rr22::Rr22;
 use crate::psi::unbalanced::Unbalanced;
@@ -170,6 +171,8 @@ impl fmt::Display for Disclosure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.learns {
             Learns::SizeBand => write!(f, "{} learns the {}'s size band", self.to, self.about),
+            Learns::Size => write!(f, "{} learns how many rows the {} has", self.to, self.about),
+            Learns::CurveSide => write!(f, "{} learns about one bit of each key of the {}", self.to, self.about),
             Learns::Intersection => write!(f, "{} learns which of its own rows the {} has too", self.to, self.about),
             Learns::IntersectionOfAll => write!(f, "{} learns which of its own rows every {} has", self.to, self.about),
             Learns::IntersectionSize => {
@@ -192,6 +195,10 @@ impl fmt::Display for Disclosure {
 pub enum Learns {
     /// The size band, not the size.
     SizeBand,
+    /// The size, as far as the other does not pad its set.
+    Size,
+    /// Of each masked key, whether its hash lies on the curve or on its twist: about one bit of each, not of whose.
+    CurveSide,
     /// Which of the learner's own rows are also in the other's set.
     Intersection,
     /// Which of the learner's own rows are also in the sets of all others.
@@ -326,6 +333,9 @@ pub static CATALOGUE: Catalogue = Catalogue::new(&[
     &Circuit,
     &Cardinality,
     &Sum,
+    &Interop::X25519,
+    &Interop::SM2,
+    &Interop::SM3,
 ]);
 
 #[cfg(test)]

@@ -222,6 +222,7 @@ impl Incoming {
             Some(Ok(frame)) => Ok(Some(frame)),
             Some(Err(LinkError::Forged { frame })) => Err(self.side.deviation(Fault::Forged { frame })),
             Some(Err(LinkError::Cut)) => Err(self.side.deviation(Fault::Cut)),
+            Some(Err(LinkError::Malformed(malformed))) => Err(self.side.deviation(Fault::Malformed(malformed))),
             Some(Err(error)) => Err(self.side.link(error)),
         }
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::Sink;
 use futures::stream::BoxStream;
 
+use crate::message::Malformed;
 use crate::party::PartyId;
 
 /// The path of a step inside one run, such as `dh/receiver`. Both ends name a step alike; it enters keys and errors.
@@ -100,6 +101,10 @@ pub enum LinkError {
     /// The stream ended without its end-of-stream mark. [`crate::channel::Channel`] reports it as a deviation.
     #[error("the stream ended before its last frame")]
     Cut,
+    /// What came is no frame, where another wire is heard than ours. [`crate::channel::Channel`] reports it as the peer's
+    /// deviation.
+    #[error("malformed message: {0}")]
+    Malformed(Malformed),
     /// A frame above the limit.
     #[error("frame above {max} bytes")]
     TooLarge {

@@ -100,6 +100,9 @@ impl Approve {
                 "Job {} itself was refused before ({code}), which stands: propose it under another name.",
                 read.spec.name
             ),
+            _ if read.spec.is_interop() => {
+                format!("Job {} runs when this node's people run it again: `banyan-node interop run`.", read.spec.name)
+            }
             _ => format!("Job {} goes on as soon as every party has admitted it.", read.spec.name),
         };
         let text = format!(

@@ -12,6 +12,7 @@ mod evidence;
 mod halt;
 mod inbox;
 mod init;
+mod interop;
 mod join;
 mod offers;
 mod parse;
@@ -77,6 +78,8 @@ enum Command {
     Halt(halt::Halt),
     #[command(subcommand)]
     Audit(audit::Audit),
+    #[command(subcommand)]
+    Interop(interop::Interop),
     Status(status::Status),
     Completions(completions::Completions),
 }
@@ -120,6 +123,7 @@ impl Cli {
             Command::Deny(command) => command.run(&home),
             Command::Halt(command) => command.run(&home),
             Command::Audit(command) => command.run(&home),
+            Command::Interop(command) => command.run(&home),
             Command::Status(command) => command.run(&home),
             Command::Completions(command) => command.run(),
         }

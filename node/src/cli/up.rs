@@ -16,7 +16,7 @@ use super::answer::{Answer, Failure};
 use super::progress::{Face, watch};
 
 /// The environment variable that says how much is logged, such as `debug` or `banyan_node=debug`.
-const LOG_VARIABLE: &str = "BANYAN_LOG";
+pub(super) const LOG_VARIABLE: &str = "BANYAN_LOG";
 
 /// Run the node, in the foreground
 ///
@@ -52,7 +52,7 @@ impl Up {
 
 /// Resolves at the first SIGTERM or ctrl-c. The second one ends the process as a power cut would: the store and the log
 /// are made for that.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::not_now)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::not_now)?;
     let (stop, stopped) = tokio::sync::oneshot::channel();

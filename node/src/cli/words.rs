@@ -24,6 +24,8 @@ pub(crate) fn job(spec: &Spec, me: &PartyId, catalogue: &Catalogue, now: When) -
     if let Some(stage) = plan.stages.first() {
         line(&mut out, "protocol", &format!("{}: {}", stage.protocol, plan.reason));
     }
+    let used = plan.stages.first().and_then(|stage| catalogue.find(stage.protocol.as_str()));
+    line(&mut out, "security", used.map_or("unknown", |protocol| protocol.descriptor().security));
     line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
     line(&mut out, "minimum", &format!("nothing is opened below {} common rows", grouped(spec.minimum_result)));
     line(&mut out, "keys", &keys(spec.normalise, spec.duplicates));
@@ -125,8 +127,14 @@ fn by_keys(party: &PartySpec) -> String {
 }
 
 fn lets_in(grant: &Grant) -> String {
+    let interop = match grant.interop {
+        true => {
+            "; its keys may go to a party that is no Banyan node, under the interconnection standard's security, not Banyan's"
+        }
+        false => "",
+    };
     format!(
-        "{}: data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}",
+        "{}: data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}{interop}",
         grant.party,
         grant.dataset,
         list(&grant.key, "nothing"),

@@ -26,6 +26,7 @@ fn full() -> Config {
             RequiredReview { reviewer: Reviewer::Operator, key },
             RequiredReview { reviewer: Reviewer::Authority, key },
         ],
+        interop_plaintext: true,
         coordinator: Some(Coordinator { url: "[::1]:7450".into(), key }),
         ..Config::new(PartyId::new("bank").unwrap())
     }

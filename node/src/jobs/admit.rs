@@ -90,7 +90,8 @@ impl Desk {
         Ok(())
     }
 
-    fn admit(&self, job: Digest, spec: &Spec, plan: &Plan) -> Result<Signed<Admission>, Failure> {
+    /// Admits a job, on the record.
+    pub(super) fn admit(&self, job: Digest, spec: &Spec, plan: &Plan) -> Result<Signed<Admission>, Failure> {
         let admission = Admission {
             spec: job,
             plan: plan.digest(),

@@ -215,14 +215,14 @@ fn check_admissions(
 }
 
 /// What the policy asks of an attempt that it allows, beside spending a run.
-struct Duties {
-    rows_at_most: u64,
-    minimum_result: u64,
+pub(super) struct Duties {
+    pub(super) rows_at_most: u64,
+    pub(super) minimum_result: u64,
 }
 
 impl Duties {
     /// Every duty must be among the obligations: an attempt without a limit would have none.
-    fn of(obligations: &[Obligation], spent: bool) -> Result<Self, Failure> {
+    pub(super) fn of(obligations: &[Obligation], spent: bool) -> Result<Self, Failure> {
         let (mut spend, mut rows, mut minimum) = (spent, None, None);
         for obligation in obligations {
             match *obligation {
@@ -296,7 +296,7 @@ fn too_few(spec: &Spec, minimum: u64) -> String {
     )
 }
 
-fn ms(since: Instant) -> u64 {
+pub(super) fn ms(since: Instant) -> u64 {
     since.elapsed().as_millis() as u64
 }
 

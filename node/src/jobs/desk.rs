@@ -52,6 +52,8 @@ pub(crate) struct Desk {
     pub(crate) compute: Arc<dyn Compute>,
     pub(crate) admin: AdminState,
     pub(crate) clock_ahead_ms: AtomicI64,
+    /// Whether it is the desk of a run with a party of the interconnection standard, and not the daemon's.
+    pub(crate) interop: bool,
 }
 
 impl Desk {
@@ -102,7 +104,8 @@ impl Desk {
 
     /// Jobs that wait for a person.
     pub(crate) fn waiting_offers(&self) -> Result<Vec<Digest>, Failure> {
-        let waits = |offer: &Offer| matches!(offer.standing, Standing::Waiting { .. });
+        let waits =
+            |offer: &Offer| matches!(offer.standing, Standing::Waiting { .. }) && self.has_jobs_like(&offer.job);
         Ok(self.store.offers()?.iter().filter(|offer| waits(offer)).map(|offer| offer.job).collect())
     }
 
@@ -221,7 +224,7 @@ impl Desk {
     /// Asks the policy again about an attempt whose run is spent: while it runs, and before anything of it is signed or
     /// opened.
     pub(crate) fn decide_again(&self, spec: &Spec, plan: &Plan) -> Result<(), Failure> {
-        for party in &spec.parties {
+        for party in spec.parties.iter().filter(|_| !self.interop) {
             self.pinned(&party.name)?; // its people may have taken a peer away
         }
         let again =
@@ -265,7 +268,8 @@ impl Desk {
             Err(_) => None, // the policy says it better
         };
         let filter_columns: Vec<String> = filter_columns.unwrap_or_default();
-        Ok(ask(&Ask { spec, plan, me: &self.me, filter_columns: &filter_columns, spent }, &rules, &ledger))
+        let ask_of = Ask { spec, plan, me: &self.me, filter_columns: &filter_columns, spent, interop: self.interop };
+        Ok(ask(&ask_of, &rules, &ledger))
     }
 
     fn filter(&self, spec: &Spec, set: &DataSet) -> Result<Option<Filter>, Failure> {
@@ -385,7 +389,13 @@ impl Desk {
     /// Attempts that were going on when the node ended.
     pub(crate) fn interrupted(&self) -> Result<Vec<AttemptId>, Failure> {
         let interrupted = self.store.interrupted()?;
-        Ok(interrupted.iter().map(|attempt| AttemptId { job: attempt.job, attempt: attempt.attempt }).collect())
+        let interrupted = interrupted.iter().filter(|attempt| self.has_jobs_like(&attempt.job));
+        Ok(interrupted.map(|attempt| AttemptId { job: attempt.job, attempt: attempt.attempt }).collect())
+    }
+
+    /// Whether a job is for this desk: the daemon and a run with a party of the interconnection standard share the store.
+    pub(crate) fn has_jobs_like(&self, job: &Digest) -> bool {
+        self.job(job).is_ok_and(|(spec, _)| spec.is_interop()) == self.interop
     }
 }
 

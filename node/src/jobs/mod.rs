@@ -8,6 +8,7 @@ mod buckets;
 mod checkpoint;
 mod desk;
 mod failure;
+pub(crate) mod interop;
 mod line;
 mod live;
 mod recover;

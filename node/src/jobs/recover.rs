@@ -33,7 +33,8 @@ impl Desk {
     /// How the last attempts stand, in the words that were perhaps not heard. What is said twice is harmless there.
     pub(crate) fn last_words(&self) -> Result<Vec<report::Body>, Failure> {
         let attempts = self.store.last_attempts(TOLD_AGAIN_MAX)?;
-        Ok(attempts.iter().filter_map(|attempt| self.last_word(attempt)).collect())
+        let attempts = attempts.iter().filter(|attempt| self.has_jobs_like(&attempt.job));
+        Ok(attempts.filter_map(|attempt| self.last_word(attempt)).collect())
     }
 
     fn last_word(&self, attempt: &Attempt) -> Option<report::Body> {

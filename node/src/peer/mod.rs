@@ -6,6 +6,7 @@
 
 mod dialer;
 mod handshake;
+pub(crate) mod interop;
 pub mod limits;
 mod relay;
 mod rendezvous;

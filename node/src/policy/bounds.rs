@@ -87,6 +87,44 @@ pub(super) fn scenario(ask: &Ask<'_>, mine: &PartySpec) -> Vec<RuleId> {
     because
 }
 
+/// Whether a party that is no Banyan node is where it may be. Such a party has no node that would hold it to a minimum: where
+/// it alone receives, nothing does.
+pub(super) fn interop(ask: &Ask<'_>, mine: &PartySpec) -> Option<RuleId> {
+    let spec = ask.spec;
+    let deny = |reason: String| Some(RuleId::new(rule::INTEROP, reason));
+    match (spec.is_interop(), ask.interop) {
+        (false, false) => return None,
+        (false, true) => {
+            return deny(format!(
+                "protocol {} is between Banyan nodes: propose the job to a coordinator",
+                spec.protocol
+            ));
+        }
+        (true, false) => {
+            return deny(format!(
+                "protocol {} is with a party that is no Banyan node: this node's people run it, with `banyan-node interop run`",
+                spec.protocol
+            ));
+        }
+        (true, true) => {}
+    }
+    let scenario = &spec.scenario;
+    if !scenario.grant(ask.me, mine.dataset.as_str()).is_some_and(|grant| grant.interop) {
+        let (name, set) = (&scenario.name, &mine.dataset);
+        return deny(format!(
+            "scenario {name} does not let data set {set} go to a party of the interconnection standard"
+        ));
+    }
+    if spec.minimum_result > 1 && !spec.recipients.contains(ask.me) {
+        return deny(format!(
+            "a minimum of {} rows is asked for, and a party of the interconnection standard that receives alone keeps none; \
+             receive the rows too, or ask for a scenario without a minimum",
+            spec.minimum_result
+        ));
+    }
+    None
+}
+
 fn grant(ask: &Ask<'_>, mine: &PartySpec) -> Vec<RuleId> {
     let scenario = &ask.spec.scenario;
     let Some(grant) = scenario.grant(ask.me, mine.dataset.as_str()) else {

@@ -39,6 +39,8 @@ pub struct Ask<'a> {
     pub filter_columns: &'a [String],
     /// Whether the run of this attempt is spent already: asked again while it runs and before it releases.
     pub spent: bool,
+    /// Whether this node's own people run it with a party of the interconnection standard.
+    pub interop: bool,
 }
 
 /// What this department configured, and what it knows of its data.
@@ -100,6 +102,7 @@ pub fn decide(ask: &Ask<'_>, rules: &Rules, ledger: &LedgerView, now: Timestamp)
     because.extend(bounds::validity(ask, now));
     because.extend(revoked(ask, ledger));
     because.extend(bounds::scenario(ask, mine));
+    because.extend(bounds::interop(ask, mine));
     because.extend(exhausted(ask, ledger));
     because.extend(consent.denials);
     if !because.is_empty() {

@@ -24,6 +24,8 @@ pub const RECIPIENT: &str = "recipient";
 pub const OPERATION: &str = "operation";
 /// A column or data set the scenario does not grant for the use.
 pub const OUTSIDE_GRANT: &str = "outside-grant";
+/// A party of the interconnection standard where none may be, or another where one must be.
+pub const INTEROP: &str = "interop";
 /// A smaller result than the scenario allows would be opened.
 pub const MINIMUM_RESULT: &str = "minimum-result";
 /// Every run is spent.
@@ -42,3 +44,32 @@ pub const APPROVAL_DENIED: &str = "approval-denied";
 pub const APPROVAL_NEEDED: &str = "approval-needed";
 /// An approver of this node said yes, and nothing else denies.
 pub const APPROVED: &str = "approved";
+
+/// Whether a code is the name of a rule.
+pub fn is(code: &str) -> bool {
+    [
+        HALTED,
+        NOT_A_PARTY,
+        PLAN,
+        UNKNOWN_DATASET,
+        MISSING_COLUMN,
+        LEVEL,
+        SCENARIO_NOT_YET_VALID,
+        SCENARIO_EXPIRED,
+        SCENARIO_REVOKED,
+        RECIPIENT,
+        OPERATION,
+        OUTSIDE_GRANT,
+        INTEROP,
+        MINIMUM_RESULT,
+        RUNS_EXHAUSTED,
+        REVIEW_MISSING,
+        REVIEW_CHANGED,
+        REVIEW_DENIED,
+        APPROVAL_CHANGED,
+        APPROVAL_DENIED,
+        APPROVAL_NEEDED,
+        APPROVED,
+    ]
+    .contains(&code)
+}

@@ -57,6 +57,7 @@ struct Case {
     me: PartyId,
     filter_columns: Vec<String>,
     spent: bool,
+    interop: bool,
     rules: Rules,
     ledger: LedgerView,
     now: Timestamp,
@@ -90,7 +91,7 @@ impl Case {
         let ledger = LedgerView { approvals: vec![own], reviews: vec![first, second], ..LedgerView::default() };
         let (me, filter_columns) = (party("bank"), vec!["AGE".to_owned()]);
         let now = at("2026-12-01T00:00:00Z").0;
-        Self { spec, plan: None, me, filter_columns, spent: false, rules, ledger, now, approver }
+        Self { spec, plan: None, me, filter_columns, spent: false, interop: false, rules, ledger, now, approver }
     }
 
     fn spoilt(change: impl FnOnce(&mut Self)) -> Self {
@@ -118,7 +119,7 @@ impl Case {
         let plan =
             self.plan.clone().unwrap_or(Plan { spec: self.spec.digest(), reason: String::new(), stages: vec![] });
         let (spec, me, spent) = (&self.spec, &self.me, self.spent);
-        then(&Ask { spec, plan: &plan, me, filter_columns: &self.filter_columns, spent })
+        then(&Ask { spec, plan: &plan, me, filter_columns: &self.filter_columns, spent, interop: self.interop })
     }
 
     fn allows(&self) -> bool {
@@ -275,6 +276,49 @@ fn every_rule_denies_with_its_reason() {
         assert_eq!(found, name);
         assert!(why.contains(reason), "{name}: {why}");
     }
+}
+
+/// A job of protocol interop that this node's people run, which its scenario allows.
+fn interop() -> Case {
+    Case::spoilt(|c| {
+        c.spec.protocol = "interop".parse().unwrap();
+        c.spec.scenario.grants[0].interop = true;
+        c.interop = true;
+        let scenario = c.spec.scenario.digest();
+        c.rules.required_reviews.clear();
+        c.ledger.approvals = vec![c.approver.sign(&Approval { scenario, ..yes(&c.spec) })];
+    })
+}
+
+#[test]
+fn a_party_of_the_standard_is_where_people_allowed_it_and_nowhere_else() {
+    assert!(interop().allows());
+    let cases: [(Change, &str); 4] = [
+        (|c| c.interop = false, "this node's people run it, with `banyan-node interop run`"),
+        (|c| c.spec.protocol = "dh".parse().unwrap(), "protocol dh is between Banyan nodes: propose the job"),
+        (|c| c.spec.scenario.grants[0].interop = false, "scenario credit-risk does not let data set customers go to a"),
+        (
+            |c| c.spec.recipients = vec![party("bureau")],
+            "a minimum of 50 rows is asked for, and a party of the interconnection standard that receives alone keeps none",
+        ),
+    ];
+    for (change, reason) in cases {
+        let mut case = interop();
+        change(&mut case);
+        let Decision::Deny { because } = case.decide() else { panic!("{reason}") };
+        assert!(because.iter().any(|rule| rule.name == rule::INTEROP && rule.reason.contains(reason)), "{because:?}");
+    }
+    let mut alone = interop();
+    alone.spec.recipients = vec![party("bureau")];
+    alone.spec.minimum_result = 1;
+    let Decision::Deny { because } = alone.decide() else { panic!() };
+    assert!(because.iter().all(|rule| rule.name != rule::INTEROP), "without a minimum it may: {because:?}");
+}
+
+#[test]
+fn a_code_is_known_as_a_rule_or_not() {
+    assert!(rule::is(rule::HALTED) && rule::is(rule::INTEROP) && rule::is(rule::APPROVAL_NEEDED));
+    assert!(!rule::is("link") && !rule::is(""));
 }
 
 #[test]

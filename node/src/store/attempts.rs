@@ -109,6 +109,16 @@ impl Store {
         })
     }
 
+    /// The number of the next attempt of a job that no coordinator counts.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub fn next_attempt(&self, job: &Digest) -> Result<u32> {
+        self.with(|c| {
+            c.query_row("SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job = ?1", [job.0], |row| row.get(0))
+        })
+    }
+
     /// Notes how far an attempt came.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod daemon;
 mod data;
 mod home;
+mod interop;
 mod people;
 
 use std::fs;

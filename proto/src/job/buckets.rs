@@ -42,8 +42,8 @@ pub(crate) struct Cut {
 impl Cut {
     /// The least power of two, from `limits.buckets_min` on, with which one bucket of both parties fits three quarters of
     /// `limits.memory_mb` at each of them (the last quarter is the local engine's). One where the result is no list of
-    /// rows: what is opened of a part would be told of every part. And one for a cascade, whose later keys are of rows that
-    /// lie in other buckets.
+    /// rows: what is opened of a part would be told of every part. One for a cascade, whose later keys are of rows that
+    /// lie in other buckets. And one with a party of the interconnection standard, which has none.
     pub(crate) fn new(protocol: &dyn Protocol, whole: Parameters, spec: &Spec) -> Self {
         let limits = &spec.limits;
         let cut = |buckets: u32| {
@@ -51,7 +51,7 @@ impl Cut {
             let sizes = Sizes { receiver: rows(Role::Receiver), sender: rows(Role::Sender) };
             Self { buckets, bucket: Parameters { sizes, ..whole } }
         };
-        if !by_row(whole.form) || spec.is_cascade() {
+        if !by_row(whole.form) || spec.is_cascade() || spec.is_interop() {
             return cut(1);
         }
         let room = (u64::from(limits.memory_mb) << 20) / 4 * 3;

@@ -43,6 +43,10 @@ impl Told<'_> {
             Learns::SizeBand => {
                 vec![format!("{who} learns that {there} has at most {} rows", self.sizes.of(d.about))]
             }
+            Learns::Size => vec![format!("{who} learns how many rows {there} has, unless it is padded")],
+            Learns::CurveSide => vec![format!(
+                "{who} learns about one bit of every key of {there}, though not of whose it is: the standard hashes so"
+            )],
             Learns::IntersectionSize => {
                 vec![format!("{who} learns how many of its rows have a key in {there}, if there are at least {least}")]
             }

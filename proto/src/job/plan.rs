@@ -96,6 +96,13 @@ impl Plan {
                 "leave it out, or give one key",
             ));
         }
+        if spec.limits.buckets_min > 1 && spec.is_interop() {
+            return Err(SpecError::new(
+                "limits.buckets_min",
+                "the interconnection standard has no buckets",
+                "leave it out, or name another protocol",
+            ));
+        }
         let choice = choose(spec, catalogue, &whole)?;
         let cut = Cut::new(choice.protocol, whole, spec);
         let task = |party: &PartyId, role: Role| {

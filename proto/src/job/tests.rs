@@ -257,6 +257,68 @@ fn every_wrong_field_is_named_with_its_remedy() {
 }
 
 #[test]
+fn a_party_of_the_interconnection_standard_needs_the_word_of_every_grant() {
+    let job = |protocol: &str, grants: usize| {
+        let text = Spec::EXAMPLE.replacen("protocol = \"auto\"", protocol, 1);
+        let (head, tail) = text.split_once("[[scenario.grants]]").unwrap();
+        let tail = tail.replace("# interop = true", "# it could");
+        let tail = tail.replacen("key = [\"id\"]", "key = [\"id\"]\ninterop = true", grants);
+        Spec::from_toml(&format!("{head}[[scenario.grants]]{tail}"))
+    };
+    for protocol in ["protocol = \"interop\"", "protocol = \"interop-sm\"\nsuite = \"sm\""] {
+        assert!(job(protocol, 2).unwrap().is_interop());
+        assert_eq!(
+            job(protocol, 1).unwrap_err().to_string(),
+            "protocol: the scenario does not let data set people of bureau go to a party of the interconnection standard; \
+             write interop = true in its [[scenario.grants]], or name another protocol"
+        );
+        assert!(job(protocol, 0).unwrap_err().to_string().contains("data set customers of bank"));
+    }
+    let ordinary = job("protocol = \"dh\"", 2).unwrap();
+    assert!(!ordinary.is_interop());
+    // the word is in what people sign, and its absence changes no digest
+    assert_ne!(ordinary.scenario.digest(), job("protocol = \"dh\"", 0).unwrap().scenario.digest());
+    let two = Spec::EXAMPLE
+        .replacen("protocol = \"auto\"", "protocol = \"interop\"", 1)
+        .replace("key = [\"id\"]", "key = [\"id\", \"y\"]");
+    assert_eq!(
+        Spec::from_toml(&two).unwrap_err().to_string(),
+        "parties[0].key: more than one key column; protocol interop compares keys of one column"
+    );
+}
+
+#[test]
+fn what_the_interconnection_standard_has_not_is_refused() {
+    let mut spec = Spec::from_toml(Spec::EXAMPLE).unwrap();
+    spec.protocol = "interop".parse().unwrap();
+    spec.scenario.grants.iter_mut().for_each(|grant| grant.interop = true);
+    spec.validate().unwrap();
+    let (rows, spec) = (1 << 26, &spec);
+    let mut large = spec.clone();
+    large.parties.iter_mut().for_each(|party| party.rows_at_most = rows);
+    assert_eq!(Plan::derive(&large, &banyan_protocols::CATALOGUE).unwrap().stages[0].buckets, 1);
+    large.limits.buckets_min = 2;
+    assert_eq!(
+        Plan::derive(&large, &banyan_protocols::CATALOGUE).unwrap_err().to_string(),
+        "limits.buckets_min: the interconnection standard has no buckets; leave it out, or name another protocol"
+    );
+    let refused = |edit: &dyn Fn(&mut Spec)| {
+        let mut spec = spec.clone();
+        edit(&mut spec);
+        spec.validate().unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(&|spec| spec.parties.iter_mut().for_each(|party| party.else_key = vec![party.key.clone()])),
+        "parties[0].else_key: more than one key; leave it out: protocol interop looks for one key"
+    );
+    assert_eq!(
+        refused(&|spec| spec.result = ResultKind::Difference),
+        "result: the other party is no Banyan node, and keeps no minimum of rows that are not common; \
+         ask for result = \"rows\" or \"left\", or name another protocol"
+    );
+}
+
+#[test]
 fn a_count_goes_to_one_party() {
     let both = JOB.replace("recipients = [\"bank\"]", "recipients = [\"bank\", \"bureau\"]");
     Spec::from_toml(&both).unwrap();

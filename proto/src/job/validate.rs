@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use banyan_protocols::party::PartyId;
+use banyan_protocols::psi::interop::Interop;
 
 use super::BUCKETS_MAX;
 use super::spec::{PartySpec, ResultKind, Spec, SpecError};
@@ -66,6 +67,7 @@ impl Spec {
             );
         }
         self.validate_else_keys()?;
+        self.validate_interop()?;
         self.parties
             .iter()
             .enumerate()
@@ -93,6 +95,36 @@ impl Spec {
                 "parties[0].else_key",
                 "a count takes one key: of a number nobody knows which rows a later key need not look for",
                 "leave else_key out, or ask for result = \"rows\", whose number its recipient knows",
+            );
+        }
+        Ok(())
+    }
+
+    /// The standard compares one column, in one run, and a party of it signs no word on what a difference must keep.
+    fn validate_interop(&self) -> Result<(), SpecError> {
+        if !self.is_interop() {
+            return Ok(());
+        }
+        let protocol = &self.protocol;
+        if self.parties[0].key.len() != 1 {
+            return fail(
+                "parties[0].key",
+                "more than one key column",
+                format!("protocol {protocol} compares keys of one column"),
+            );
+        }
+        if self.is_cascade() {
+            return fail(
+                "parties[0].else_key",
+                "more than one key",
+                format!("leave it out: protocol {protocol} looks for one key"),
+            );
+        }
+        if self.result == ResultKind::Difference {
+            return fail(
+                "result",
+                "the other party is no Banyan node, and keeps no minimum of rows that are not common",
+                "ask for result = \"rows\" or \"left\", or name another protocol",
             );
         }
         Ok(())
@@ -211,8 +243,24 @@ impl Spec {
                     "rename it in the data set, or leave it out",
                 );
             }
-            granted("columns", &party.columns, &grant.columns)
+            granted("columns", &party.columns, &grant.columns)?;
+            if self.is_interop() && !grant.interop {
+                return fail(
+                    "protocol",
+                    format!(
+                        "the scenario does not let data set {} of {} go to a party of the interconnection standard",
+                        party.dataset, party.name
+                    ),
+                    "write interop = true in its [[scenario.grants]], or name another protocol",
+                );
+            }
+            Ok(())
         })
+    }
+
+    /// Whether the job is with a party of the interconnection standard, which is no Banyan node.
+    pub fn is_interop(&self) -> bool {
+        Interop::named(self.protocol.as_str()).is_some()
     }
 
     fn one_of_the_parties(&self) -> String {

@@ -87,6 +87,19 @@ pub fn mul_batch(points: &[[u8; 32]], k: &SecretScalar) -> Result<Vec<[u8; 32]>,
     mul_on(&Portable, points, k)
 }
 
+/// `8k P` for each u-coordinate of a point P of the curve or of its twist, unchecked: the function X25519 but for the scalar. It
+/// commutes on either. For standards that take a hash as u, half of which lie on the twist; a protocol of ours has
+/// [`mul_batch`].
+///
+/// Answers are in the order of `points`. One is 0 where P is of small order. Bit 255 is ignored.
+pub fn ladder_batch(points: &[[u8; 32]], k: &SecretScalar) -> Vec<[u8; 32]> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(engine) = Ifma::detect() {
+        return ladder_on(&engine, points, k);
+    }
+    ladder_on(&Portable, points, k)
+}
+
 /// A secret k, uniform modulo l and not zero: never printed, erased on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SecretScalar(Scalar);
@@ -158,10 +171,14 @@ fn map_mul_on<E: Engine>(engine: &E, uniform: &[[u8; 48]], k: &SecretScalar) -> 
 
 fn mul_on<E: Engine>(engine: &E, points: &[[u8; 32]], k: &SecretScalar) -> Result<Vec<[u8; 32]>, BadPoint> {
     check_on(engine, points)?;
+    Ok(ladder_on(engine, points, k))
+}
+
+fn ladder_on<E: Engine>(engine: &E, points: &[[u8; 32]], k: &SecretScalar) -> Vec<[u8; 32]> {
     let mut out = vec![[0; 32]; points.len()];
     let chunks = points.par_chunks(CHUNK_ITEMS).zip(out.par_chunks_mut(CHUNK_ITEMS));
     chunks.for_each(|(points, out)| engine.mul(points, &k.0, out));
-    Ok(out)
+    out
 }
 
 /// Checks all chunks. The first refusal of the batch is the one that is named, whatever thread finished first.

@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod circuit;
 pub mod ecdh;
+pub mod interop;
 pub mod multi;
 pub mod rr22;
 
