@@ -46,7 +46,7 @@ fn a_party_that_is_no_node_waits_for_the_approver_who_reads_whose_security_it_is
     let read = node.say(&["inbox", "fraud-check"]).out;
     for line in [
         "  security     the standard's, not Banyan's: semi-honest; ECDH on Curve25519 with the hash as u; about one bit of \
-         each key shows; false match at most 2^-40\n",
+         each key shows; false match at most 2^-39\n",
         "; its keys may go to a party that is no Banyan node, under the interconnection standard's security, not Banyan's\n",
         "  - bank learns about one bit of every key of residents of tax, though not of whose it is: the standard hashes so\n",
     ] {

@@ -16,7 +16,7 @@ fn an_approval_is_read_first_signed_by_an_approver_and_logged() {
     for line in [
         "  purpose      find applicants who are known for tax fraud\n",
         "  protocol     dh: the job names it\n",
-        "  security     semi-honest; DDH in ristretto255 (126 bits), random oracle; false match at most 2^-72\n",
+        "  security     semi-honest; DDH in ristretto255 (126 bits), random oracle; false match at most 2^-40\n",
         "  minimum      nothing is opened below 10 common rows\n",
         "  you bring    tax: data set residents, matched by id, rows where age >= 18, at most 5 120 rows; beside the key \
          in its own result: nothing\n",

@@ -2,6 +2,7 @@
 
 mod data;
 mod entry;
+mod interop;
 mod memory;
 mod psi;
 mod table;

@@ -3,22 +3,24 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use banyan_proto::evidence::RunMetrics;
 use banyan_proto::job::{AUTO, Band, Network, Plan, ResultKind, Spec};
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::catalogue::{Descriptor, Form, Parameters, Sizes, Suite};
 use banyan_protocols::party::{PartyId, Role};
+use banyan_protocols::psi::interop::Interop;
 use banyan_protocols::sim::Net;
 use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::data::{IDS_MAX, Sets, write_csv};
 use super::entry::entry;
-use super::{Figures, PartyFigures, memory};
+use super::{Figures, PartyFigures, interop, memory};
 use crate::cli::answer::Failure;
 use crate::cli::job::check;
-use crate::cli::local::{self, Done, Homes, Order, Way};
+use crate::cli::local::{self, Homes, Order, Way};
 use crate::cli::oracle;
 use crate::cli::programs::Programs;
 use crate::cli::progress::Progress;
@@ -36,7 +38,8 @@ Both files have 18-character ids, half of the smaller one in common. wall_s is r
 and writing the CSV, between nodes that are connected; processes, keys, approvals and handshakes are in setup_s. rounds are \
 the plan's. cpu_s and peak_rss_mb are of each node's process. With --via memory both parties are in one process, the \
 network's time is simulated, files are left out, and rounds are counted. What no job opens as a file is always measured \
-so: circuit (its shares are opened in the bench only), sum (of one column), and multi (with two senders).
+so: circuit (its shares are opened in the bench only), sum (of one column), and multi (with two senders). interop runs \
+between two nodes by the interconnection standard's wire, without TLS and without a coordinator.
 
 --net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
 proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
@@ -140,9 +143,11 @@ impl Measured {
         let suite = named.map_or(suite(args), |named| named.suite);
         let rows = named.is_none_or(|named| named.forms.contains(&Form::RowsToReceiver));
         let network = args.net.declared();
+        let interop = Interop::named(&entry).is_some();
         let text = include_str!("psi.toml")
             .replace("\"PROTOCOL\"", &toml::Value::String(entry).to_string())
             .replace("SUITE", suite.name())
+            .replace("INTEROP", if interop { "true" } else { "false" })
             .replace("RESULT", if rows { "rows" } else { "count" })
             .replace("MBPS", &network.bandwidth_mbps.to_string())
             .replace("RTT_MS", &network.rtt_ms.to_string())
@@ -201,6 +206,14 @@ pub(super) async fn run(
 ) -> Result<Figures, Failure> {
     let sets = sets(args);
     let parameters = match measured {
+        Measured::Job(job) if args.via == Via::Processes && job.0.is_interop() => {
+            if args.net != NetName::Raw {
+                return Err(Failure::input(
+                    "between processes, interop is measured on loopback as it is: leave out --net, or add --via memory",
+                ));
+            }
+            return interop::run(&job.0, sets, programs, as_json).await;
+        }
         Measured::Job(job) if args.via == Via::Processes => {
             return processes(args, sets, &job.0, &job.1, programs, as_json).await;
         }
@@ -244,33 +257,40 @@ async fn processes(
             (found.len() as u64, found == expected)
         }
     };
-    Ok(figures(&done, matches, correct))
+    let metrics: Vec<_> = done.outputs.iter().map(|output| (&output.party, &output.manifest.metrics)).collect();
+    Ok(figures(done.setup, done.run, &metrics, matches, correct))
 }
 
-fn figures(done: &Done, matches: u64, correct: bool) -> Figures {
-    let metrics: Vec<&RunMetrics> = done.outputs.iter().map(|output| &output.manifest.metrics).collect();
-    let slowest = |of: fn(&RunMetrics) -> u64| metrics.iter().map(|m| of(m)).max().unwrap_or(0);
+/// Of parties that were set up and then ran for so long.
+pub(super) fn figures(
+    setup: Duration,
+    run: Duration,
+    parties: &[(&PartyId, &RunMetrics)],
+    matches: u64,
+    correct: bool,
+) -> Figures {
+    let slowest = |of: fn(&RunMetrics) -> u64| parties.iter().map(|(_, m)| of(m)).max().unwrap_or(0);
     // snapshots are made side by side; the run starts when the last of them stands
     let wall_ms = slowest(|m| m.prepare_ms) + slowest(|m| m.run_ms + m.release_ms);
     let wall_s = wall_ms as f64 / 1e3;
-    let party = |output: &local::Output| PartyFigures {
-        name: output.party.to_string(),
-        cpu_s: output.manifest.metrics.cpu_ms as f64 / 1e3,
-        peak_rss_mb: output.manifest.metrics.peak_rss_kb as f64 * 1024.0 / 1e6,
-        bytes_out: output.manifest.metrics.bytes_out,
+    let party = |(party, metrics): &(&PartyId, &RunMetrics)| PartyFigures {
+        name: party.to_string(),
+        cpu_s: metrics.cpu_ms as f64 / 1e3,
+        peak_rss_mb: metrics.peak_rss_kb as f64 * 1024.0 / 1e6,
+        bytes_out: metrics.bytes_out,
     };
     Figures {
         wall_s,
-        setup_s: done.setup.as_secs_f64() + (done.run.as_secs_f64() - wall_s).max(0.0),
-        rounds: metrics.iter().map(|m| m.rounds).max().unwrap_or(0),
-        bytes: metrics.iter().map(|m| m.bytes_out).sum(),
+        setup_s: setup.as_secs_f64() + (run.as_secs_f64() - wall_s).max(0.0),
+        rounds: parties.iter().map(|(_, m)| m.rounds).max().unwrap_or(0),
+        bytes: parties.iter().map(|(_, m)| m.bytes_out).sum(),
         matches,
         correct,
-        parties: done.outputs.iter().map(party).collect(),
+        parties: parties.iter().map(party).collect(),
     }
 }
 
-fn write_files(spec: &Spec, sets: Sets, files: &Homes) -> Result<BTreeMap<PartyId, PathBuf>, Failure> {
+pub(super) fn write_files(spec: &Spec, sets: Sets, files: &Homes) -> Result<BTreeMap<PartyId, PathBuf>, Failure> {
     let mut data = BTreeMap::new();
     for (party, role) in spec.parties.iter().zip([Role::Receiver, Role::Sender]) {
         let dir = files.home(party.name.as_str());

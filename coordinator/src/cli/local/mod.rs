@@ -23,6 +23,7 @@ use super::progress::Progress;
 
 pub(crate) use homes::Homes;
 pub(crate) use outputs::Output;
+pub(crate) use process::Calls;
 pub(crate) use run::{Done, Order, run};
 pub(crate) use scene::Way;
 pub(crate) use words::{as_json, proven};

@@ -40,10 +40,18 @@ impl Calls {
     /// # Errors
     /// The failure it tells, by its own exit code and message.
     pub(crate) async fn call<S: AsRef<OsStr>>(&self, program: &Program, args: &[S]) -> Result<Value, Failure> {
-        let ended = timeout(CALL_WITHIN, self.run(program, args)).await;
-        let (status, stdout, stderr) = ended
-            .map_err(|_| Failure::not_now(format!("{} did not answer in {CALL_WITHIN:?}", said(args))))?
-            .map_err(|error| Failure::not_now(format!("{} does not start: {error}", program.path.display())))?;
+        let ended = timeout(CALL_WITHIN, self.call_long(program, args)).await;
+        ended.map_err(|_| Failure::not_now(format!("{} did not answer in {CALL_WITHIN:?}", said(args))))?
+    }
+
+    /// As [`Calls::call`], for a command that has a deadline of its own.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn call_long<S: AsRef<OsStr>>(&self, program: &Program, args: &[S]) -> Result<Value, Failure> {
+        let ended = self.run(program, args).await;
+        let (status, stdout, stderr) =
+            ended.map_err(|error| Failure::not_now(format!("{} does not start: {error}", program.path.display())))?;
         let answer: Option<Value> = serde_json::from_slice(&stdout).ok();
         match (status.success(), answer) {
             (true, Some(answer)) => Ok(answer),

@@ -1,6 +1,6 @@
 //! What a peer has pushed and nobody has read: in order for each lane, put together from chunks, and never much of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use banyan_protocols::message::FRAME_MAX;
@@ -60,8 +60,8 @@ struct State {
     assemblies: BTreeMap<String, Assembly>,
     /// Messages that came, all lanes together.
     came: u64,
-    /// Sequences of ours that were not confirmed yet.
-    unconfirmed: BTreeSet<u64>,
+    /// Sequences of ours that were not confirmed yet, with their lanes.
+    unconfirmed: BTreeMap<u64, Lane>,
     /// How many messages the peer says it sent in all.
     fin: Option<u64>,
     closed: bool,
@@ -171,11 +171,14 @@ impl Inbox {
         let _ = self.connected.subscribe().wait_for(|connected| *connected).await;
     }
 
-    /// Notes a message of ours before it is pushed; waits while `window` are not confirmed.
-    pub(super) async fn sends(&self, sequence: u64, window: usize) {
+    /// Notes a message of ours before it is pushed; waits while `window` of its lane are not confirmed. Each lane has a window
+    /// of its own: the peer answers in one lane before it reads on in the other, so that unread points of both sides would
+    /// keep both sides' answers back for ever.
+    pub(super) async fn sends(&self, lane: Lane, sequence: u64, window: usize) {
         self.until(|state| {
-            let room = state.closed || state.unconfirmed.len() < window;
-            room.then(|| state.unconfirmed.insert(sequence))
+            let unconfirmed = state.unconfirmed.values().filter(|other| **other == lane).count();
+            let room = state.closed || unconfirmed < window;
+            room.then(|| state.unconfirmed.insert(sequence, lane))
         })
         .await;
     }

@@ -47,7 +47,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(300);
 const PUSH_WAIT: Duration = Duration::from_secs(120);
 /// How long the parting words may take.
 const PART_WAIT: Duration = Duration::from_secs(30);
-/// Messages of ours that the peer has not confirmed: SecretFlow's own window is 10.
+/// Messages of ours in one lane that the peer has not confirmed: SecretFlow's own window is 10.
 const WINDOW: usize = 10;
 /// Confirmations that wait to be pushed.
 const ACKS_MAX: usize = 64;
@@ -167,7 +167,7 @@ impl Line {
         };
         let sequence = self.post.sent.fetch_add(1, Ordering::Relaxed) + 1;
         if self.post.keys.sequence {
-            let sends = self.inbox.sends(sequence, WINDOW);
+            let sends = self.inbox.sends(lane, sequence, WINDOW);
             timeout(SILENCE_MAX, sends).await.map_err(|_| LinkError::Silent)?;
         }
         self.post.push(self.post.keys.message(lane, number, sequence), value).await

@@ -17,7 +17,7 @@ static X25519: Descriptor = Descriptor {
     summary: "intersection with a party of the open interconnection standard",
     paper: "ECDH-PSI of the interconnection standard, Curve25519 with SHA-256",
     security: "the standard's, not Banyan's: semi-honest; ECDH on Curve25519 with the hash as u; about one bit of each key \
-               shows; false match at most 2^-40",
+               shows; false match at most 2^-39",
     suite: Suite::Intl,
     forms: FORMS,
     auto: false,

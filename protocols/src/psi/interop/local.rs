@@ -14,7 +14,8 @@ use crate::psi::set::Padded;
 pub(super) type Tail = [u8; TAIL];
 
 /// Bytes of the end of a point that answers: the standard's, since SecretFlow fixes it. A false match has probability at most
-/// `receiver * sender * 2^-96` over all pairs, 2^-40 at the largest bands.
+/// `receiver * sender * 2^-96` over all pairs, 2^-40 at the largest bands; on Curve25519 twice that, since the highest bit of
+/// a coordinate below 2^255, which the end holds, is always zero.
 pub const TAIL: usize = 12;
 
 /// H(x)^secret of each element at these positions of the stream, encoded. The standard hashes an item without a tag, so

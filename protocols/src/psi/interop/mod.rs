@@ -15,9 +15,9 @@
 //!
 //! **Claim.** The standard's, not ours. Semi-honest peers; ECDH in the suite's group with H as a random oracle: who receives
 //! the result learns the intersection, and both learn the size of the other's set. False matches: at most `n * m * 2^-96`,
-//! 2^-40 at the largest bands. With X25519 the hash is taken as a u-coordinate as it is, so that everyone sees of each masked
-//! key whether its hash lies on the curve or on the twist: about one bit of each. With SM2 the time of hashing depends
-//! on the key. What we add on our side, which any peer of the standard takes: our set is padded to its band with dummies and
+//! 2^-40 at the largest bands, and twice that with X25519, where a bit of a tail is always zero. With X25519 the hash is
+//! taken as a u-coordinate as it is, so that everyone sees of each masked key whether its hash lies on the curve or on the
+//! twist: about one bit of each. With SM2 the time of hashing depends on the key. What we add on our side, which any peer of the standard takes: our set is padded to its band with dummies and
 //! sent in an order that only we know; points that are zero, of small order, not canonical or repeated are refused
 //! before anything made of them leaves; counts are checked before anything is allocated. A party that demands a
 //! minimum answers only after it has counted ([`Interop::withholding`]).
@@ -58,7 +58,7 @@ pub use local::TAIL;
 pub use msg::{Batch, Expected};
 pub use suite::EcSuite;
 
-/// The largest band: positions fit 32 bits, and false matches stay below 2^-40.
+/// The largest band: positions fit 32 bits, and false matches stay at 2^-40, or 2^-39 on Curve25519.
 pub const BAND_MAX: u64 = 1 << 28;
 
 /// Points per batch that we send: as `dh`. A peer chooses its own, up to what fits a frame.

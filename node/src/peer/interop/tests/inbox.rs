@@ -93,15 +93,16 @@ fn chunks_make_a_whole_in_any_order_and_nothing_else() {
 #[test]
 fn confirmations_open_the_window_and_an_end_needs_all_of_them() {
     let inbox = inbox();
-    assert!(now(inbox.sends(1, 2)).is_some() && now(inbox.sends(2, 2)).is_some());
-    assert!(now(inbox.sends(3, 2)).is_none(), "the window is full");
+    assert!(now(inbox.sends(Lane::Main, 1, 2)).is_some() && now(inbox.sends(Lane::Main, 2, 2)).is_some());
+    assert!(now(inbox.sends(Lane::Main, 3, 2)).is_none(), "the window is full");
+    assert!(now(inbox.sends(Lane::Dual, 4, 2)).is_some(), "of its lane only");
     assert_eq!(push(&inbox, ACK, b"7"), Some(Ok(())), "of nothing: it changes nothing");
-    assert!(now(inbox.sends(3, 2)).is_none());
+    assert!(now(inbox.sends(Lane::Main, 3, 2)).is_none());
     assert_eq!(push(&inbox, ACK, b"1"), Some(Ok(())));
-    assert!(now(inbox.sends(3, 2)).is_some());
+    assert!(now(inbox.sends(Lane::Main, 3, 2)).is_some());
     assert_eq!(push(&inbox, FIN, b"0"), Some(Ok(())));
-    assert!(now(inbox.over()).is_none(), "two are not confirmed");
-    for sequence in [&b"2"[..], b"3"] {
+    assert!(now(inbox.over()).is_none(), "three are not confirmed");
+    for sequence in [&b"2"[..], b"3", b"4"] {
         assert_eq!(now(inbox.push(ACK, Bytes::copy_from_slice(sequence))), Some(Ok(())));
     }
     assert!(now(inbox.over()).is_some());

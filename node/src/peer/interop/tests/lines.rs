@@ -75,6 +75,25 @@ async fn many_batches_pass_the_windows() {
     assert_eq!(one, Output::Rows(ideal::intersection(&y, &x)));
 }
 
+/// Both parties answer before they read on: were the windows one, answers would wait for points that wait for answers.
+#[tokio::test]
+async fn points_that_nobody_reads_keep_no_answer_back() {
+    let ((here, at_zero), (there, at_one)) = (listener().await, listener().await);
+    let (zero, one) = tokio::join!(Line::open(here, options(0, at_one)), Line::open(there, options(1, at_zero)));
+    let (zero, one) = (zero.unwrap(), one.unwrap());
+    let value = Bytes::from_static(b"points");
+    for _ in 0..WINDOW {
+        zero.send(Lane::Main, value.clone()).await.unwrap();
+    }
+    let full = timeout(Duration::from_millis(50), zero.send(Lane::Main, value.clone())).await;
+    assert!(full.is_err(), "the window of the lane is full");
+    for _ in 0..2 * WINDOW {
+        let answer = async { tokio::join!(zero.send(Lane::Dual, value.clone()), one.recv(Lane::Dual)) };
+        let (sent, read) = timeout(PATIENCE, answer).await.expect("the other lane has a window of its own");
+        assert_eq!((sent, read), (Ok(()), Ok(value.clone())));
+    }
+}
+
 #[tokio::test]
 async fn sides_that_do_not_agree_say_so() {
     let ((here, at_zero), (there, at_one)) = (listener().await, listener().await);
