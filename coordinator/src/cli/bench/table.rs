@@ -31,7 +31,7 @@ struct Row {
     largest: u32,
 }
 
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 9] = [
     Row { protocol: "rr22", flags: &[], largest: u32::MAX },
     Row { protocol: "rr22", flags: &["--low-bandwidth"], largest: 22 },
     Row { protocol: "ecdh", flags: &[], largest: 20 },
@@ -40,6 +40,7 @@ const ROWS: [Row; 8] = [
     Row { protocol: "sum", flags: &[], largest: 20 },
     Row { protocol: "circuit", flags: &[], largest: 20 },
     Row { protocol: "unbalanced", flags: &["--receiver-size", "4096"], largest: 20 },
+    Row { protocol: "interop", flags: &[], largest: 20 },
 ];
 
 /// Measures row by row.
