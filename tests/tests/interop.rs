@@ -26,15 +26,15 @@ fn ids(text: &str) -> BTreeSet<String> {
     text.lines().skip(1).map(|line| line.trim_matches('"').to_owned()).collect()
 }
 
-/// A job of bank and bureau, both of whom receive.
-fn job(name: &str, protocol: &str, minimum: u32) -> String {
+/// A job of bank and bureau, both of whom receive, with at most so many rows each.
+fn job(name: &str, protocol: &str, minimum: u32, rows: u32) -> String {
     let grant = |party: &str| {
         format!(
             "[[scenario.grants]]\nparty = \"{party}\"\ndataset = \"{party}-rows\"\nkey = [\"id\"]\ninterop = true\n"
         )
     };
     let party = |party: &str| {
-        format!("[[parties]]\nname = \"{party}\"\ndataset = \"{party}-rows\"\nkey = [\"id\"]\nrows_at_most = 3000\n")
+        format!("[[parties]]\nname = \"{party}\"\ndataset = \"{party}-rows\"\nkey = [\"id\"]\nrows_at_most = {rows}\n")
     };
     format!(
         "version = 1\nname = \"{name}\"\noperation = \"intersect\"\nprotocol = {protocol}\nresult = \"rows\"\n\
@@ -80,7 +80,7 @@ fn allowed(dir: &Path, name: &str, rows: &str, file: &Path, job: &str, tls: &[St
 fn two_nodes_meet_as_parties_of_the_standard() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("job.toml");
-    fs::write(&file, job("by-the-standard", "\"interop\"", 0)).unwrap();
+    fs::write(&file, job("by-the-standard", "\"interop\"", 0, 3000)).unwrap();
     let plain = ["--plaintext".to_owned(), "--handshake".to_owned()];
     let (x, y) = (table(0..700), table(600..1500));
     let bank = allowed(dir.path(), "bank", &x, &file, "by-the-standard", &plain);
@@ -171,20 +171,23 @@ impl Drop for SecretFlow {
 #[test]
 #[ignore = "needs a Python with spu 0.9.2b0: .ci/interop makes one and runs this"]
 fn secretflow_and_a_node_find_the_same() {
-    for (name, protocol, rank, flags) in [
-        ("curve25519", "\"interop\"", 1, &[][..]),
-        ("curve25519-chunks", "\"interop\"", 0, &["--plain-keys", "--chunk", "8192"]),
-        ("sm2", "\"interop-sm\"\nsuite = \"sm\"", 1, &["--curve", "CURVE_SM2", "--plain-keys"]),
-        ("sm2-first", "\"interop-sm\"\nsuite = \"sm\"", 0, &["--curve", "CURVE_SM2"]),
+    // more rows than fit the windows of either side, 10 messages of at most 4096 rows, and a few
+    let (many, few) = ((0..50_000, 20_000..80_000, 60_000), (0..1033, 900..2789, 3000));
+    for (name, protocol, rank, (x, y, rows), flags) in [
+        ("curve25519", "\"interop\"", 1, many.clone(), &[][..]),
+        ("curve25519-first", "\"interop\"", 0, many, &[]),
+        ("curve25519-chunks", "\"interop\"", 0, few.clone(), &["--plain-keys", "--chunk", "8192"]),
+        ("sm2", "\"interop-sm\"\nsuite = \"sm\"", 1, few.clone(), &["--curve", "CURVE_SM2", "--plain-keys"]),
+        ("sm2-first", "\"interop-sm\"\nsuite = \"sm\"", 0, few, &["--curve", "CURVE_SM2"]),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("job.toml");
-        fs::write(&file, job(name, protocol, 50)).unwrap();
+        fs::write(&file, job(name, protocol, 50, rows)).unwrap();
         let (mut tls, certificates) = certificates(dir.path());
         if flags.contains(&"--plain-keys") {
             tls.push("--no-sequence".into());
         }
-        let (x, y) = (table(0..1033), table(900..2789));
+        let (x, y) = (table(x), table(y));
         let bank = allowed(dir.path(), "bank", &x, &file, name, &tls);
         let (theirs, result) = (dir.path().join("theirs.csv"), dir.path().join("common.csv"));
         fs::write(&theirs, &y).unwrap();
