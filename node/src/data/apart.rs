@@ -24,6 +24,8 @@ const HEAD: usize = 8 + 2;
 /// The keys of a snapshot, apart. Debug prints nothing.
 pub struct Buckets {
     spilled: Spilled,
+    /// Of each bucket, whether its keys are known to be distinct.
+    distinct: Vec<bool>,
     plan: Plan,
 }
 
@@ -110,11 +112,12 @@ impl Keep for Apart {
         let State::Filling(spill) = std::mem::replace(&mut self.state, State::Failed) else {
             return Err(odd("closing buckets twice"));
         };
-        let buckets = Buckets { spilled: spill.finish()?, plan: self.plan.clone() };
+        let mut buckets = Buckets { spilled: spill.finish()?, distinct: Vec::new(), plan: self.plan.clone() };
         let (mut out, mut more) = (Vec::new(), Vec::new());
         for bucket in 0..self.plan.split.buckets() {
             let held = self.rows.len() + out.len() + 2 * more.len();
             let (whole, faults) = buckets.load(bucket, held, |position| out.push(position))?;
+            buckets.distinct.push(faults.count == 0);
             more.extend(whole.more.iter().map(|(row, place)| (*row, whole.rows[*place as usize])));
             self.repeated.count += faults.count;
             self.repeated.first = [self.repeated.first, faults.first].into_iter().flatten().min();
@@ -166,19 +169,22 @@ impl Buckets {
     fn load(&self, bucket: u32, rows: usize, mut repeats: impl FnMut(u64)) -> Result<(Whole, Faults), DataError> {
         let plan = &self.plan;
         let mut whole = Whole::new(plan.duplicates);
+        // a key is looked for among the others once, when the snapshot is taken
+        let distinct = self.distinct.get(bucket as usize) == Some(&true);
         self.spilled.read(bucket, |mut block| {
             while let Some((head, rest)) = block.split_at_checked(HEAD) {
                 let (position, len) = head.split_at(8);
                 let len = usize::from(u16::from_le_bytes(len.try_into().unwrap_or_default()));
                 let position = u64::from_le_bytes(position.try_into().unwrap_or_default());
                 let (key, rest) = rest.split_at_checked(len).ok_or_else(|| odd("a key that is cut"))?;
-                let before = whole.rows.len();
-                whole.key(key, position)?;
-                if whole.rows.len() == before {
-                    repeats(position);
+                if distinct {
+                    whole.put(key, position);
+                } else {
+                    whole.add(key, position, &mut repeats);
                 }
                 block = rest;
             }
+            whole.settle(&mut repeats);
             if whole.rows.len() as u64 > plan.bucket_rows {
                 return Err(DataError::Overflow { set: plan.set.id.to_string(), max: plan.bucket_rows });
             }

@@ -36,13 +36,29 @@ impl Seen {
         Self { slots: vec![FREE; SLOTS_MIN], hash: RandomState::new() }
     }
 
-    /// The position in `items` of a key equal to `key`; where there is none, notes that `key` is about to be pushed.
-    pub(crate) fn find_or_note(&mut self, items: &Items, key: &[u8]) -> Option<usize> {
-        if (items.len() + 1) * 4 > self.slots.len() * 3 {
+    /// Makes room for so many keys beside those of `items`.
+    pub(crate) fn make_room(&mut self, items: &Items, more: usize) {
+        while (items.len() + more) * 4 > self.slots.len() * 3 {
             self.grow();
         }
+    }
+
+    /// The hash of a key, to find it by.
+    pub(crate) fn hash(&self, key: &[u8]) -> u32 {
+        self.hash.hash_one(key) as u32
+    }
+
+    /// Reads the slots where keys of these hashes are looked for first. A large table is in memory and not in the caches:
+    /// reads that no branch stands between wait together, and one key's search after another would wait for each.
+    pub(crate) fn touch(&self, hashes: &[u32]) {
+        let read = hashes.iter().fold(0, |sum, hash| sum ^ self.slots[home(*hash, self.slots.len())].hash);
+        std::hint::black_box(read);
+    }
+
+    /// The position in `items` of a key equal to `key`, whose hash is `hash`; where there is none, notes that `key` is about
+    /// to be pushed. There must be room.
+    pub(crate) fn find_or_note(&mut self, items: &Items, key: &[u8], hash: u32) -> Option<usize> {
         let mask = self.slots.len() - 1;
-        let hash = self.hash.hash_one(key) as u32;
         let mut at = home(hash, self.slots.len());
         loop {
             let slot = self.slots[at];
@@ -98,7 +114,8 @@ mod tests {
             let (mut items, mut seen, mut map) = (Items::default(), Seen::new(), HashMap::new());
             for key in keys {
                 let bytes = key.to_be_bytes();
-                let found = seen.find_or_note(&items, &bytes);
+                seen.make_room(&items, 1);
+                let found = seen.find_or_note(&items, &bytes, seen.hash(&bytes));
                 prop_assert_eq!(found, map.get(&key).copied());
                 if found.is_none() {
                     map.insert(key, items.len());

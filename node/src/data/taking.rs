@@ -25,6 +25,9 @@ const DOMAIN: &[u8] = b"banyan/snapshot/v2\0";
 /// Bytes of keys that are hashed at once: a call of the hash costs as much as a key.
 const HASHED: usize = 16 << 10;
 
+/// Keys that are looked for together: enough that the reads of memory overlap.
+const TOGETHER: usize = 64;
+
 /// Where the selected keys go.
 pub(super) trait Keep: Send + 'static {
     /// Takes the key of the row at `position`, which is above every one before.
@@ -74,6 +77,15 @@ pub(super) struct Whole {
     /// Bytes of all keys in `items`.
     key_bytes: usize,
     seen: Seen,
+    waiting: Waiting,
+}
+
+/// Keys in file order that are not looked for yet.
+struct Waiting {
+    /// Their bytes, one behind the other; it never grows.
+    bytes: Zeroizing<Vec<u8>>,
+    /// Where each ends, and the position of its row.
+    ends: Vec<(usize, u64)>,
 }
 
 impl Whole {
@@ -86,37 +98,70 @@ impl Whole {
             all: duplicates == Duplicates::All,
             key_bytes: 0,
             seen: Seen::new(),
+            waiting: Waiting { bytes: Zeroizing::new(Vec::with_capacity(2 * ITEM_MAX)), ends: Vec::new() },
         }
+    }
+
+    /// Takes a key that may repeat an earlier one: it counts once [`Whole::settle`] was called.
+    pub(super) fn add(&mut self, key: &[u8], position: u64, repeats: &mut impl FnMut(u64)) {
+        let Waiting { bytes, ends } = &self.waiting;
+        if ends.len() == TOGETHER || bytes.len() + key.len() > bytes.capacity() {
+            self.settle(repeats);
+        }
+        self.waiting.bytes.extend_from_slice(key);
+        self.waiting.ends.push((self.waiting.bytes.len(), position));
+    }
+
+    /// Looks for the keys that wait, and calls `repeats` with the position of each that repeats an earlier one.
+    pub(super) fn settle(&mut self, repeats: &mut impl FnMut(u64)) {
+        let mut waiting =
+            std::mem::replace(&mut self.waiting, Waiting { bytes: Zeroizing::default(), ends: Vec::new() });
+        let starts = [0].into_iter().chain(waiting.ends.iter().map(|(end, _)| *end));
+        let keys = || starts.clone().zip(&waiting.ends).map(|(start, (end, at))| (&waiting.bytes[start..*end], *at));
+        self.seen.make_room(&self.items, waiting.ends.len());
+        let hashes: Vec<u32> = keys().map(|(key, _)| self.seen.hash(key)).collect();
+        self.seen.touch(&hashes);
+        for ((key, position), hash) in keys().zip(hashes) {
+            match self.seen.find_or_note(&self.items, key, hash) {
+                Some(earlier) => {
+                    self.repeated.note(position, self.rows[earlier]);
+                    if self.all {
+                        self.more.push((position, earlier as u32)); // fits: `Seen` has no more keys than that
+                    }
+                    repeats(position);
+                }
+                None => self.put(key, position),
+            }
+        }
+        waiting.bytes.clear();
+        waiting.ends.clear();
+        self.waiting = waiting;
+    }
+
+    /// Takes a key that repeats none.
+    pub(super) fn put(&mut self, key: &[u8], position: u64) {
+        self.items.push(key);
+        self.key_bytes += key.len();
+        self.rows.push(position);
     }
 }
 
 impl Keep for Whole {
     fn key(&mut self, key: &[u8], position: u64) -> Result<(), DataError> {
-        match self.seen.find_or_note(&self.items, key) {
-            Some(earlier) => {
-                self.repeated.note(position, self.rows[earlier]);
-                if self.all {
-                    self.more.push((position, earlier as u32)); // fits: `Seen` has no more keys than that
-                }
-            }
-            None => {
-                self.items.push(key);
-                self.key_bytes += key.len();
-                self.rows.push(position);
-            }
-        }
+        self.add(key, position, &mut |_| ());
         Ok(())
     }
 
     fn bytes(&self) -> usize {
-        self.key_bytes + self.rows.len() * 16 + self.more.len() * 16 + self.seen.bytes()
+        self.key_bytes + self.waiting.bytes.len() + self.rows.len() * 16 + self.more.len() * 16 + self.seen.bytes()
     }
 
     fn has_room(&self, more: usize) -> bool {
-        self.items.len() <= KEYS_MAX - more
+        self.items.len() + self.waiting.ends.len() <= KEYS_MAX - more
     }
 
     fn repeated(&mut self) -> Result<Faults, DataError> {
+        self.settle(&mut |_| ());
         self.seen = Seen::new();
         Ok(self.repeated)
     }
