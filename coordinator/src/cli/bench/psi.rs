@@ -60,6 +60,9 @@ pub(crate) struct PsiArgs {
     /// Ids of the receiver
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=(IDS_MAX / 2)))]
     receiver_size: Option<u64>,
+    /// The job's memory at each node, beyond which it goes in buckets
+    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..=1 << 20))]
+    memory_mb: u32,
     /// Two nodes over sockets, or the protocol alone in this process
     #[arg(long, value_enum, default_value_t = Via::Processes)]
     via: Via,
@@ -115,6 +118,8 @@ pub(super) fn asked(args: &PsiArgs, measured: &Measured) -> Value {
         "reason": measured.reason(),
         "size": args.size,
         "receiver_size": sets(args).receiver,
+        "memory_mb": args.memory_mb,
+        "buckets": measured.buckets(),
         "via": name(&|| measured.via(args).to_possible_value()),
         "net": name(&|| args.net.to_possible_value()),
     })
@@ -151,6 +156,7 @@ impl Measured {
             .replace("RESULT", if rows { "rows" } else { "count" })
             .replace("MBPS", &network.bandwidth_mbps.to_string())
             .replace("RTT_MS", &network.rtt_ms.to_string())
+            .replace("MEMORY_MB", &args.memory_mb.to_string())
             .replace("RECEIVER_ROWS", &sets.receiver.to_string())
             .replace("SENDER_ROWS", &sets.sender.to_string());
         check::bundled(&text).map(|job| Self::Job(Box::new(job)))
@@ -175,6 +181,14 @@ impl Measured {
     /// Whether no job opens its result, so that it is always measured in memory.
     pub(super) fn in_memory(&self) -> bool {
         matches!(self, Self::Alone(..))
+    }
+
+    /// In how many buckets.
+    fn buckets(&self) -> u32 {
+        match self {
+            Self::Job(job) => job.1.stages[0].buckets,
+            Self::Alone(..) => 1,
+        }
     }
 
     fn via(&self, args: &PsiArgs) -> Via {
