@@ -129,7 +129,7 @@ fn evidence(shown: &Shown) -> Vec<String> {
         let as_planned =
             if sent == task.bytes_out { "to the byte what the plan said" } else { "not what the plan said" };
         lines.push(format!(
-            "{} sent {} of blinded keys in {} rounds, {as_planned}",
+            "{} sent {} that hide its keys, in {} rounds, {as_planned}",
             task.party,
             bytes(sent),
             task.rounds

@@ -127,7 +127,7 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
         }
     }
     let columns = spec.parties.iter().map(|p| format!("{}'s", p.name)).collect::<Vec<_>>().join(" and ");
-    sentences.push(format!("no column of {columns} crosses to the other: only blinded keys do"));
+    sentences.push(format!("no column of {columns} crosses to the other: only what hides its keys does"));
     sentences.push(
         "the coordinator learns names, plan, bands, byte counts and states: no key, no row, no number of rows".into(),
     );
