@@ -180,8 +180,8 @@ fn a_bench_answers_with_the_figures_that_scripts_read() {
         let figures = call(&bin("banyan"), &args).answer();
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
         let expected = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
-        let all = "bytes correct low_bandwidth matches net ok parties protocol reason receiver_size rounds runs setup_s \
-                   size suite via wall_s";
+        let all = "buckets bytes correct low_bandwidth matches memory_mb net ok parties protocol reason receiver_size rounds \
+                   runs setup_s size suite via wall_s";
         assert_eq!(names(&figures), expected(all));
         for party in figures["parties"].as_array().unwrap() {
             assert_eq!(names(party), expected("bytes_out cpu_s name peak_rss_mb"));
