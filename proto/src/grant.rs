@@ -54,6 +54,9 @@ pub struct Grant {
     /// Columns that this party may put beside the key in its own result.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// Columns whose sum over common rows a job may open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sum: Vec<String>,
     /// Whether its keys may go to a party that is no Banyan node, under the security of the interconnection standard.
     #[serde(default, skip_serializing_if = "is_false")]
     pub interop: bool,

@@ -30,6 +30,11 @@ pub trait Protocol: Send + Sync {
     /// The exact communication and the group operations of `role`, and an estimate of its processor time.
     fn cost(&self, parameters: &Parameters, role: Role) -> Cost;
 
+    /// Whether it has runs of these parameters: with so many senders, over bands as large as these.
+    fn takes(&self, parameters: &Parameters) -> bool {
+        parameters.senders == 1
+    }
+
     /// Bytes that a run holds at `role` at its peak, short keys included: what a planner cuts large jobs by. A protocol that
     /// measured it says so; this is safe for those that need less than 200 bytes for each row of both sets.
     fn memory(&self, parameters: &Parameters, _role: Role) -> u64 {

@@ -1,6 +1,7 @@
 //! What the whole-system tests share.
 
 pub mod job;
+pub mod local;
 pub mod office;
 pub mod party;
 pub mod process;

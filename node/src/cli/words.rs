@@ -82,6 +82,7 @@ fn computes(spec: &Spec) -> &'static str {
         ResultKind::Left => "which keys both data sets have, opened as a flag on each of the recipient's own rows",
         ResultKind::Difference => "which keys both data sets have, opened as the recipient's own rows without one",
         ResultKind::Count => "how many keys both data sets have, opened as one number",
+        ResultKind::Sum => "the sum of one party's column over the keys both data sets have, opened as one number",
     }
 }
 
@@ -91,6 +92,7 @@ fn opens(kind: ResultKind) -> &'static str {
         ResultKind::Left => "all of a recipient's own rows, flagged",
         ResultKind::Difference => "a recipient's own rows that are not common",
         ResultKind::Count => "one count",
+        ResultKind::Sum => "one sum",
     }
 }
 
@@ -111,12 +113,13 @@ fn keys(normalise: Normalise, duplicates: Duplicates) -> String {
 fn brings(party: &PartySpec) -> String {
     let filter = party.filter.as_ref().map_or("all rows".to_owned(), |filter| format!("rows where {}", plain(filter)));
     format!(
-        "{}: data set {}, matched by {}, {filter}, at most {} rows; beside the key in its own result: {}",
+        "{}: data set {}, matched by {}, {filter}, at most {} rows; beside the key in its own result: {}{}",
         party.name,
         party.dataset,
         by_keys(party),
         grouped(Band::covering(party.rows_at_most).rows()),
         list(&party.columns, "nothing"),
+        party.sum.as_ref().map_or_else(String::new, |column| format!("; summed: {}", plain(column))),
     )
 }
 
@@ -134,13 +137,14 @@ fn lets_in(grant: &Grant) -> String {
         false => "",
     };
     format!(
-        "{}: data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}{interop}",
+        "{}: data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}{}{interop}",
         grant.party,
         grant.dataset,
         list(&grant.key, "nothing"),
         plain(&all_together(&grant.else_key)),
         list(&grant.filter, "nothing"),
         list(&grant.columns, "nothing"),
+        if grant.sum.is_empty() { String::new() } else { format!("; to be summed: {}", list(&grant.sum, "")) },
     )
 }
 

@@ -257,6 +257,30 @@ pub enum DataError {
         /// The limit.
         max: usize,
     },
+    /// A column of another type than integer is to be summed.
+    #[error(
+        "column `{column}` of data set `{set}` has type {kind}, and what is summed are whole numbers: set type = \"integer\" for it in catalog.toml, and give amounts in their smallest unit, such as cents"
+    )]
+    NumberType {
+        /// The data set.
+        set: String,
+        /// The column.
+        column: String,
+        /// Its type in the catalogue.
+        kind: &'static str,
+    },
+    /// A number that a sum could overflow with.
+    #[error(
+        "{place}, column `{column}`: the number of this key is below 0 or above {max}, beyond which the sum might not fit 63 bits; correct it at its source, give the column in a larger unit, or lower rows_at_most in the job"
+    )]
+    Number {
+        /// File and line or row.
+        place: String,
+        /// The column.
+        column: String,
+        /// The largest number.
+        max: u64,
+    },
     /// More rows than the job says.
     #[error(
         "data set `{set}`: more than {max} rows pass the row filter, and rows_at_most = {asked} has room for no more; raise rows_at_most in the job, or narrow the filter"
@@ -407,10 +431,12 @@ impl DataError {
             | Self::EmptyLine { .. }
             | Self::LineEnds { .. }
             | Self::Value { .. }
-            | Self::Inexact { .. } => "row",
+            | Self::Inexact { .. }
+            | Self::Number { .. } => "row",
             Self::Encoding { .. } | Self::UnreadEncoding { .. } => "encoding",
             Self::Format { .. } | Self::Stored { .. } => "format",
             Self::KeyType { .. } | Self::DuplicateKey { .. } | Self::KeyTooLong { .. } => "key",
+            Self::NumberType { .. } => "column",
             Self::TooManyRows { .. } => "rows",
             Self::Changed { .. } => "changed",
             Self::DiskFull { .. } => "disk-full",

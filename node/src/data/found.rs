@@ -70,7 +70,7 @@ impl Found {
             ResultKind::Left => rows.collect(),
             ResultKind::Rows => rows.filter(|(_, by)| *by != 0).collect(),
             ResultKind::Difference => rows.filter(|(_, by)| *by == 0).collect(),
-            ResultKind::Count => Picked::default(),
+            ResultKind::Count | ResultKind::Sum => Picked::default(),
         }
     }
 

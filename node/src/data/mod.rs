@@ -2,7 +2,7 @@
 //! and the result file it leaves.
 //!
 //! The order of a job: [`Catalog::get`] by id, [`Filter::parse`] against the grant, [`Snapshot::take`] under the job's
-//! limits, the protocol over [`Snapshot::items`], then [`write_rows`] or [`write_count`] and, once everybody signed,
+//! limits, the protocol over [`Snapshot::items`], then [`write_rows`] or [`write_number`] and, once everybody signed,
 //! [`Held::release`]. Nothing here knows cryptography beyond a hash, or the network.
 
 mod apart;
@@ -18,6 +18,7 @@ mod fingerprint;
 mod found;
 mod near;
 mod normalise;
+mod numbers;
 mod output;
 mod parquet;
 mod scan;
@@ -39,7 +40,8 @@ pub use error::{CatalogFault, DataError};
 pub use filter::Filter;
 pub use fingerprint::Fingerprint;
 pub use found::{Found, Picked};
-pub use output::{Flag, Wanted, write_count, write_rows};
+pub use numbers::numbers;
+pub use output::{Flag, Wanted, write_number, write_rows};
 pub use scan::{Described, ScanOptions, describe, scan};
 pub(crate) use snapshot::blocking;
 pub use snapshot::{Keys, Pinned, Selection, Snapshot};

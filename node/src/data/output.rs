@@ -70,12 +70,17 @@ pub async fn write_rows(
     .await
 }
 
-/// Writes a table of one row: `count`.
-pub fn write_count(count: u64, format: Format, path: &Path) -> Result<Held, DataError> {
-    let schema = Arc::new(Schema::new(vec![Field::new("count", DataType::Int64, false)]));
+/// Writes a table of one row: `number` under its name.
+///
+/// # Errors
+/// [`DataError::Engine`] where it is above 2^63 - 1, which no count and no sum of a job is.
+pub fn write_number(name: &str, number: u64, format: Format, path: &Path) -> Result<Held, DataError> {
+    let too_large = |_| DataError::Engine { what: format!("writing a {name}"), class: "a number above 63 bits" };
+    let number = i64::try_from(number).map_err(too_large)?;
+    let schema = Arc::new(Schema::new(vec![Field::new(name, DataType::Int64, false)]));
     let mut table = Table::create(path, format, Arc::clone(&schema))?;
-    let count = Arc::new(Int64Array::from(vec![i64::try_from(count).unwrap_or(i64::MAX)])) as ArrayRef;
-    table.write(&RecordBatch::try_new(schema, vec![count]).map_err(|e| DataError::engine("writing", 0, e.into()))?)?;
+    let number = Arc::new(Int64Array::from(vec![number])) as ArrayRef;
+    table.write(&RecordBatch::try_new(schema, vec![number]).map_err(|e| DataError::engine("writing", 0, e.into()))?)?;
     table.finish()
 }
 

@@ -18,6 +18,7 @@ use super::*;
 
 mod apart;
 mod filters;
+mod numbers;
 mod results;
 
 const SALT: [u8; 32] = [7; 32];
@@ -508,7 +509,7 @@ async fn hidden_columns_are_keys_but_never_output() {
         error.unwrap_err().to_string(),
         "column `id` of data set `tax` has level 3: it may be a key and nothing else; leave it out of columns"
     );
-    let count = write_count(3, Format::Csv, &home.directory.path().join("count.csv")).unwrap();
+    let count = write_number("count", 3, Format::Csv, &home.directory.path().join("count.csv")).unwrap();
     assert_eq!(fs::read_to_string(count.release().unwrap().path()).unwrap(), "count\n3\n");
 }
 

@@ -12,7 +12,7 @@ use banyan_proto::grant::Admission;
 use banyan_proto::identity::{BadSignature, PublicKey, Signed};
 use banyan_proto::job::{Plan, ResultKind, Spec, Stage};
 use banyan_protocols::catalogue::Input;
-use banyan_protocols::items::Items;
+use banyan_protocols::items::{Column, Items};
 use banyan_protocols::party::PartyId;
 use banyan_protocols::session::{Session, SessionId, SessionParts};
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +33,8 @@ use crate::data::Keys;
 pub(crate) struct Prepared {
     basis: Basis,
     keys: Keys,
+    /// What the job sums of this party's, a number for each key.
+    numbers: Option<Column>,
     anew: Anew,
 }
 
@@ -75,19 +77,20 @@ impl Prepared {
             let what = format!("{} keys, {} rows without one", pinned.len(), pinned.keyless());
             desk.record(Act::Snapshot, Digest(pinned.digest()), what)?;
         }
+        let numbers = desk.numbers(&spec, &set, &pinned).await?;
         let metrics = RunMetrics { prepare_ms: ms(began), ..RunMetrics::default() };
         let parties: Vec<PartyId> = spec.parties.iter().map(|party| party.name.clone()).collect();
         desk.peers.connect(&parties).await;
         let minimum = duties.minimum_result;
-        Ok(Self { basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics }, keys, anew })
+        Ok(Self { basis: Basis { id, at, spec, plan, minimum, pins, set, pinned, salt, metrics }, keys, numbers, anew })
     }
 
     /// Runs the protocol with the others, and shows in `live` how far it is.
     pub(crate) async fn run(self, desk: &Desk, live: &Live) -> Result<HeldOutput, Failure> {
         let began = Instant::now();
-        let Self { mut basis, keys, anew } = self;
+        let Self { mut basis, keys, numbers, anew } = self;
         let (session, learned) = match keys {
-            Keys::Whole(items) => stages(desk, &mut basis, items, live).await?,
+            Keys::Whole(items) => stages(desk, &mut basis, items, numbers, live).await?,
             Keys::Apart(keys) => buckets::run(desk, &mut basis, keys, anew, live).await?,
         };
         basis.metrics.run_ms = ms(began);
@@ -99,7 +102,13 @@ impl Prepared {
 
 /// Runs the protocol of each stage, one after the other, over the keys that no earlier one found. Gives the session in which
 /// the release follows.
-async fn stages(desk: &Desk, basis: &mut Basis, items: Vec<Items>, live: &Live) -> Result<(Session, Learned), Failure> {
+async fn stages(
+    desk: &Desk,
+    basis: &mut Basis,
+    items: Vec<Items>,
+    mut numbers: Option<Column>,
+    live: &Live,
+) -> Result<(Session, Learned), Failure> {
     let bug = |why: &str| Failure::new("bug", why);
     let stages = basis.plan.stages.clone();
     if stages.len() != items.len() {
@@ -121,7 +130,11 @@ async fn stages(desk: &Desk, basis: &mut Basis, items: Vec<Items>, live: &Live) 
         let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
         desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
         let (items, places) = learned.sought(pinned, items);
-        let output = protocol.run(session, task.role(), parameters, Input::Items(items)).await?;
+        let input = match numbers.take() {
+            Some(column) => Input::Table { items, columns: vec![column] },
+            None => Input::Items(items),
+        };
+        let output = protocol.run(session, task.role(), parameters, input).await?;
         learned = learned.then(output, pinned, places.as_deref())?;
         let meter = session.meter();
         basis.metrics.bytes_out += meter.bytes_out();

@@ -63,8 +63,12 @@ impl Basis {
 pub(crate) enum Learned {
     /// Nothing.
     Nothing,
+    /// That they are fewer than the minimum.
+    TooFew,
     /// How many there are.
     Count(u64),
+    /// The sum of the other party's numbers in them.
+    Sum(u64),
     /// Which of its own they are.
     Rows(Found),
 }
@@ -77,9 +81,10 @@ impl Learned {
     pub(crate) fn then(self, output: Output, pinned: &Pinned, places: Option<&[u32]>) -> Result<Self, Failure> {
         Ok(match (self, output) {
             (this, Output::Nothing) => this,
-            (_, Output::BelowMinimum) => Self::Count(0),
+            (_, Output::BelowMinimum) => Self::TooFew,
             (_, Output::Count(count)) => Self::Count(count),
-            (_, Output::Sum(_) | Output::Shares(_)) => return Err(Failure::new("bug", "no job opens this output")),
+            (_, Output::Sum(sum)) => Self::Sum(sum),
+            (_, Output::Shares(_)) => return Err(Failure::new("bug", "no job opens this output")),
             (this, Output::Rows(rows)) => {
                 let mut found = if let Self::Rows(found) = this { found } else { Found::default() };
                 found.note(pinned, places, &rows);
@@ -92,7 +97,7 @@ impl Learned {
     pub(crate) fn sought(&self, pinned: &Pinned, items: Items) -> (Items, Option<Vec<u32>>) {
         match self {
             Self::Rows(found) => found.sought(pinned, items),
-            Self::Nothing | Self::Count(_) => (items, None),
+            Self::Nothing | Self::TooFew | Self::Count(_) | Self::Sum(_) => (items, None),
         }
     }
 
@@ -101,6 +106,7 @@ impl Learned {
     pub(crate) fn may_open(&self, basis: &Basis) -> bool {
         let enough = |count: u64| count >= basis.minimum;
         let rest = match (self, basis.spec.result) {
+            (Self::TooFew, _) => false,
             (Self::Rows(found), ResultKind::Difference) => enough(found.unmatched(&basis.pinned)),
             _ => true,
         };
@@ -110,7 +116,7 @@ impl Learned {
     /// How many keys are common, where this party learned it.
     pub(crate) fn matches(&self) -> Option<u64> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::TooFew | Self::Sum(_) => None,
             Self::Count(count) => Some(*count),
             Self::Rows(found) => Some(found.matches()),
         }

@@ -17,6 +17,7 @@ use banyan_proto::wire;
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::catalogue::Protocol;
 use banyan_protocols::compute::Compute;
+use banyan_protocols::items;
 use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 
@@ -27,7 +28,7 @@ use super::result::remove_unreleased;
 use crate::admin::AdminState;
 use crate::audit::Log;
 use crate::config::{Config, Home};
-use crate::data::{Catalog, Column, DataError, DataSet, Engine, Filter, Keys, Pinned, Selection, Snapshot};
+use crate::data::{Catalog, Column, DataError, DataSet, Engine, Filter, Keys, Pinned, Selection, Snapshot, numbers};
 use crate::peer;
 use crate::policy::{self, Ask, ColumnFacts, DatasetFacts, LedgerView, Rules};
 
@@ -160,6 +161,19 @@ impl Desk {
             return Err(DataError::Changed { file: set.file.clone() }.into());
         }
         Ok((Keys::Whole(whole), all))
+    }
+
+    /// The numbers of the column that the spec sums of this node's, one for each key.
+    pub(crate) async fn numbers(
+        &self,
+        spec: &Spec,
+        set: &Arc<DataSet>,
+        pinned: &[Pinned],
+    ) -> Result<Option<items::Column>, Failure> {
+        match (&self.mine(spec)?.sum, pinned) {
+            (Some(column), [keys]) => Ok(Some(numbers(set, keys, column, spec.number_max()).await?)),
+            _ => Ok(None),
+        }
     }
 
     /// Keeps the coordinator's introduction: a proposal, never a pin.

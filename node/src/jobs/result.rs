@@ -16,7 +16,7 @@ use super::Desk;
 use super::basis::{Basis, Learned, fresh_seed};
 use super::failure::Failure;
 use super::release::Agreed;
-use crate::data::{AtomicFile, DataError, Flag, Held, Wanted, remove_partials, write_count, write_rows};
+use crate::data::{AtomicFile, DataError, Flag, Held, Wanted, remove_partials, write_number, write_rows};
 use crate::disk;
 use crate::policy::LEVEL_HIDDEN;
 
@@ -41,11 +41,11 @@ pub(crate) async fn hold(desk: &Desk, basis: &Basis, learned: &Learned, released
         return Err(Failure::new("disk", format!("{} is there already: move it away", there.display())));
     }
     let file = match learned {
-        Learned::Nothing => None,
+        Learned::Nothing | Learned::TooFew => None,
         _ if !released || !spec.recipients.contains(&desk.me) => None,
-        Learned::Count(count) => {
+        Learned::Count(number) | Learned::Sum(number) => {
             make(&directory)?;
-            Some(write_count(*count, spec.output.format, &path)?)
+            Some(write_number(spec.result.name(), *number, spec.output.format, &path)?)
         }
         Learned::Rows(found) => {
             let columns = columns(desk, basis)?;

@@ -29,11 +29,15 @@ pub(super) fn dataset(ask: &Ask<'_>, rules: &Rules, mine: &PartySpec) -> Vec<Rul
         );
         RuleId::new(rule::LEVEL, reason)
     };
-    let used = [(&mine.columns[..], "in a result"), (ask.filter_columns, "read by a row filter")];
+    let used = [
+        (&mine.columns[..], "in a result"),
+        (mine.sum.as_slice(), "summed"),
+        (ask.filter_columns, "read by a row filter"),
+    ];
     let visible =
         used.iter().flat_map(|(names, used)| names.iter().filter_map(find).map(move |column| (column, *used)));
     let keys: BTreeSet<&String> = mine.keys().flatten().collect();
-    let all = keys.into_iter().chain(&mine.columns).chain(ask.filter_columns);
+    let all = keys.into_iter().chain(&mine.columns).chain(&mine.sum).chain(ask.filter_columns);
     let mut because: Vec<RuleId> = all.filter(|name| find(name).is_none()).map(missing).collect();
     because
         .extend(visible.filter(|(column, _)| column.level >= LEVEL_HIDDEN).map(|(column, used)| hidden(column, used)));
@@ -135,6 +139,7 @@ fn grant(ask: &Ask<'_>, mine: &PartySpec) -> Vec<RuleId> {
         (&mine.key[..], &grant.key, "as a key"),
         (ask.filter_columns, &grant.filter, "in a row filter"),
         (&mine.columns[..], &grant.columns, "in a result"),
+        (mine.sum.as_slice(), &grant.sum, "to be summed"),
     ];
     let outside = uses.iter().flat_map(|(used, granted, how)| {
         used.iter().filter(|column| !granted.contains(column)).map(move |column| {

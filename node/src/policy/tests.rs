@@ -179,7 +179,7 @@ fn what_was_approved_is_allowed_with_its_obligations() {
 
 #[test]
 fn every_rule_denies_with_its_reason() {
-    let cases: [(&str, Change, &str); 19] = [
+    let cases: [(&str, Change, &str); 21] = [
         (rule::HALTED, |c| c.ledger.halted = Some("risk".into()), "everything is halted here: risk; `banyan-node halt"),
         (rule::NOT_A_PARTY, |c| c.me = party("tax"), "tax is no party of job common-customers"),
         (
@@ -237,6 +237,16 @@ fn every_rule_denies_with_its_reason() {
             rule::OUTSIDE_GRANT,
             |c| c.filter_columns = vec!["segment".into()],
             "does not grant column segment in a row filter",
+        ),
+        (
+            rule::OUTSIDE_GRANT,
+            |c| c.spec.parties[0].sum = Some("segment".into()),
+            "does not grant column segment to be summed",
+        ),
+        (
+            rule::LEVEL,
+            |c| c.spec.parties[0].sum = Some("income".into()),
+            "column income is of level 3 and may not be summed",
         ),
         (
             rule::MINIMUM_RESULT,

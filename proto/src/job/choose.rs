@@ -1,7 +1,7 @@
 //! Which protocol a job runs, and why: the one it names, or with `protocol = "auto"` the one that is expected to be done
 //! first. It follows from the spec and the catalogue alone, so that every node finds the same.
 
-use banyan_protocols::catalogue::{Catalogue, Cost, Descriptor, Form, Parameters, Protocol};
+use banyan_protocols::catalogue::{Catalogue, Cost, Descriptor, Parameters, Protocol};
 use banyan_protocols::party::Role;
 
 use super::buckets::Cut;
@@ -42,6 +42,13 @@ pub(super) fn choose(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters
             format!("it has: {}; or write protocol = \"{AUTO}\"", names(descriptor.forms.iter().map(|f| f.name()))),
         ));
     }
+    if !protocol.takes(&Cut::new(protocol, *parameters, spec).bucket) {
+        return Err(SpecError::new(
+            "protocol",
+            format!("{name} has no run of {} parties over bands as large as these", spec.parties.len()),
+            format!("write protocol = \"{AUTO}\", or lower rows_at_most"),
+        ));
+    }
     Ok(Choice { protocol, reason: "the job names it".into() })
 }
 
@@ -63,14 +70,15 @@ fn fastest(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> Resul
     let mut candidates: Vec<(u64, &'static dyn Protocol)> = catalogue
         .iter()
         .filter(|protocol| fits(protocol.descriptor()))
-        .map(|protocol| {
-            let cut = Cut::new(protocol, *parameters, spec);
+        .map(|protocol| (Cut::new(protocol, *parameters, spec), protocol))
+        .filter(|(cut, protocol)| protocol.takes(&cut.bucket))
+        .map(|(cut, protocol)| {
             let costs: [Cost; 2] = [Role::Receiver, Role::Sender].map(|role| cut.cost(protocol, role));
             (Expected::of(&costs, spec.network.line()).total_us, protocol)
         })
         .collect();
     candidates.sort_by_key(|(us, _)| *us); // stable
-    let Some((_, protocol)) = candidates.first() else { return Err(nothing_fits(spec, catalogue, parameters.form)) };
+    let Some((_, protocol)) = candidates.first() else { return Err(nothing_fits(spec, catalogue, parameters)) };
     let times: Vec<String> =
         candidates.iter().map(|(us, p)| format!("{} {}", p.descriptor().name, seconds(*us))).collect();
     let reason = format!(
@@ -83,7 +91,20 @@ fn fastest(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> Resul
     Ok(Choice { protocol: *protocol, reason })
 }
 
-fn nothing_fits(spec: &Spec, catalogue: &Catalogue, form: Form) -> SpecError {
+fn nothing_fits(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> SpecError {
+    let form = parameters.form;
+    if catalogue.iter().map(|p| p.descriptor()).any(|d| d.auto && d.suite == spec.suite && d.forms.contains(&form)) {
+        return SpecError::new(
+            "protocol",
+            format!(
+                "none to choose from: no protocol of suite {} opens {} between {} parties over bands as large as these",
+                spec.suite.name(),
+                form.name(),
+                spec.parties.len()
+            ),
+            "lower rows_at_most, or ask for another result",
+        );
+    }
     let opens = catalogue.iter().map(|p| p.descriptor()).filter(|d| d.forms.contains(&form));
     let opens: Vec<String> = opens.map(|d| format!("{} of suite {}", d.name, d.suite.name())).collect();
     SpecError::new(
@@ -109,7 +130,7 @@ mod tests {
     use std::future::Future;
     use std::pin::Pin;
 
-    use banyan_protocols::catalogue::{Disclosure, Input, Output, Suite};
+    use banyan_protocols::catalogue::{Disclosure, Form, Input, Output, Suite};
     use banyan_protocols::error::Result as Ran;
     use banyan_protocols::session::Session;
 

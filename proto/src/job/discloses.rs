@@ -6,7 +6,7 @@ use banyan_protocols::party::{PartyId, Role, Roster};
 use super::choose::choose;
 use super::plan::{form, roster, sizes};
 use super::validate::together;
-use super::{Duplicates, Plan, ResultKind, Spec, SpecError};
+use super::{Duplicates, PartySpec, Plan, ResultKind, Spec, SpecError};
 
 impl Plan {
     /// What everyone learns, in plain words, one sentence each.
@@ -22,6 +22,7 @@ impl Plan {
         if spec.duplicates == Duplicates::Error {
             sentences.push(DUPLICATES.into());
         }
+        sentences.extend(spec.parties.iter().filter_map(|party| told.numbers(party)));
         Ok(sentences)
     }
 }
@@ -51,7 +52,9 @@ impl Told<'_> {
                 vec![format!("{who} learns how many of its rows have a key in {there}, if there are at least {least}")]
             }
             Learns::Sum => vec![format!(
-                "{who} learns the sum of the numbers of {there} in rows whose key it has too, if there are at least {least}"
+                "{who} learns the sum of column {} of {there} over all keys that it has too, if there are at least {least}, \
+                 and not how many they are; who asks again with one row more or less learns the number of that row",
+                self.summed(d.about)
             )],
             Learns::Minimum => {
                 vec![format!("{who} learns whether at least {least} of its rows have a key in {there}")]
@@ -69,7 +72,7 @@ impl Told<'_> {
                     "{who} learns which of its own rows have no key in {there}, and so which have one, if there are at \
                      least {least} of either"
                 ),
-                ResultKind::Rows | ResultKind::Count => {
+                ResultKind::Rows | ResultKind::Count | ResultKind::Sum => {
                     format!("{who} learns which of its own rows have a key in {there}, if there are at least {least}")
                 }
             }],
@@ -95,7 +98,7 @@ impl Told<'_> {
                 Some(format!("{who} is given its own rows that no key found, if there are at least {least}"))
             }
             ResultKind::Rows | ResultKind::Left => Some(format!("{who} is told by which key each row was found")),
-            ResultKind::Count => None,
+            ResultKind::Count | ResultKind::Sum => None,
         });
         sentences
     }
@@ -105,9 +108,23 @@ impl Told<'_> {
         let least = self.spec.minimum_result;
         let rest = match self.spec.result {
             ResultKind::Difference => format!(", and at least {least} that are not"),
-            ResultKind::Rows | ResultKind::Left | ResultKind::Count => String::new(),
+            ResultKind::Rows | ResultKind::Left | ResultKind::Count | ResultKind::Sum => String::new(),
         };
         format!("everyone in the job, and the coordinator, learns whether there are at least {least} common rows{rest}")
+    }
+
+    /// What a number that does not fit tells by failing.
+    fn numbers(&self, party: &PartySpec) -> Option<String> {
+        let (column, max) = (party.sum.as_ref()?, self.spec.number_max());
+        Some(format!(
+            "everyone in the job, and the coordinator, learns that a party's input does not pass if a number of column \
+             {column} is below 0 or above {max}: the job then fails"
+        ))
+    }
+
+    fn summed(&self, role: Role) -> &str {
+        let party = self.roster.holder(role).and_then(|party| self.spec.party(party));
+        party.and_then(|party| party.sum.as_deref()).unwrap_or("?")
     }
 
     fn name(&self, role: Role) -> &str {

@@ -147,9 +147,10 @@ impl Stage {
     pub fn parameters(&self) -> Result<Parameters, SpecError> {
         let odd = || SpecError::new("plan", "not a plan of this version", "derive it from the spec");
         let rows = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.bucket_rows).ok_or_else(odd);
-        let forms = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality];
+        let forms = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality, Form::Sum];
         let form = forms.into_iter().find(|form| form.name() == self.form).ok_or_else(odd)?;
-        Ok(Parameters::new(Sizes { receiver: rows(true)?, sender: rows(false)? }, form))
+        let parameters = Parameters::new(Sizes { receiver: rows(true)?, sender: rows(false)? }, form);
+        Ok(Parameters { columns: u32::from(form == Form::Sum), ..parameters })
     }
 
     /// The parties and their roles.
@@ -167,6 +168,7 @@ impl Stage {
 pub(super) fn form(spec: &Spec) -> Form {
     match (spec.result, spec.recipients.len()) {
         (ResultKind::Count, _) => Form::Cardinality,
+        (ResultKind::Sum, _) => Form::Sum,
         (ResultKind::Rows | ResultKind::Left | ResultKind::Difference, 1) => Form::RowsToReceiver,
         (ResultKind::Rows | ResultKind::Left | ResultKind::Difference, _) => Form::RowsToBoth,
     }

@@ -8,7 +8,7 @@ use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Line, wrong};
+use super::{Band, Line, wrong};
 use crate::canonical::Canonical;
 use crate::grant::Scenario;
 use crate::names::Name;
@@ -76,6 +76,9 @@ pub struct PartySpec {
     /// Columns of its own that this party wants beside the key in its result.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// For result `sum`, at the party that does not receive it: the column whose numbers are summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
 }
 
 /// What is computed.
@@ -98,6 +101,8 @@ pub enum ResultKind {
     Difference,
     /// How many rows are in both.
     Count,
+    /// The sum of a column of the party that does not receive it, over its rows that are in both.
+    Sum,
 }
 
 impl Operation {
@@ -124,6 +129,7 @@ impl ResultKind {
             Self::Left => "left",
             Self::Difference => "difference",
             Self::Count => "count",
+            Self::Sum => "sum",
         }
     }
 }
@@ -345,8 +351,14 @@ impl Spec {
         match self.result {
             ResultKind::Rows => Vec::from_iter(by),
             ResultKind::Left => [Self::MATCHED].into_iter().chain(by).collect(),
-            ResultKind::Difference | ResultKind::Count => Vec::new(),
+            ResultKind::Difference | ResultKind::Count | ResultKind::Sum => Vec::new(),
         }
+    }
+
+    /// The largest number that a row of a summed column may have: as many as can be common add up to no more than 2^63 - 1.
+    pub fn number_max(&self) -> u64 {
+        let bands = self.parties.iter().map(|party| Band::covering(party.rows_at_most).rows());
+        i64::MAX.unsigned_abs() / bands.min().unwrap_or(1)
     }
 
     /// The party of that name.

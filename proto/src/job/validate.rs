@@ -68,6 +68,7 @@ impl Spec {
         }
         self.validate_else_keys()?;
         self.validate_interop()?;
+        self.validate_sum()?;
         self.parties
             .iter()
             .enumerate()
@@ -90,10 +91,13 @@ impl Spec {
                 "give both parties the same number of key columns, in the same order of meaning",
             );
         }
-        if self.is_cascade() && self.result == ResultKind::Count {
+        if self.is_cascade() && matches!(self.result, ResultKind::Count | ResultKind::Sum) {
             return fail(
                 "parties[0].else_key",
-                "a count takes one key: of a number nobody knows which rows a later key need not look for",
+                format!(
+                    "a {} takes one key: of a number nobody knows which rows a later key need not look for",
+                    self.result.name()
+                ),
                 "leave else_key out, or ask for result = \"rows\", whose number its recipient knows",
             );
         }
@@ -130,13 +134,38 @@ impl Spec {
         Ok(())
     }
 
+    /// A column is summed where it is asked for, and at the party that does not receive the sum.
+    fn validate_sum(&self) -> Result<(), SpecError> {
+        self.parties.iter().enumerate().try_for_each(|(index, party)| {
+            let field = format!("parties[{index}].sum");
+            let sums = self.result == ResultKind::Sum && !self.recipients.contains(&party.name);
+            match &party.sum {
+                None if sums => fail(
+                    field,
+                    "no column is named, and the result is a sum",
+                    format!("write sum = \"COLUMN\": a column of whole numbers of data set {}", party.dataset),
+                ),
+                Some(_) if self.result != ResultKind::Sum => fail(
+                    field,
+                    format!("the result is {}", self.result.name()),
+                    "leave it out, or ask for result = \"sum\"",
+                ),
+                Some(_) if !sums => {
+                    fail(field, format!("{} receives the sum", party.name), "name the column at the other party")
+                }
+                Some(column) => text(&field, column, "give a column name of the data set"),
+                None => Ok(()),
+            }
+        })
+    }
+
     fn validate_recipients(&self) -> Result<(), SpecError> {
         distinct("recipients", self.recipients.iter())?;
         match (self.recipients.len(), self.result) {
             (0, _) => fail("recipients", "nobody receives the result", "name one party, or both"),
-            (2, ResultKind::Count) => fail(
+            (2, ResultKind::Count | ResultKind::Sum) => fail(
                 "recipients",
-                "a count is opened to one party",
+                format!("a {} is opened to one party", self.result.name()),
                 "name one recipient, or ask for result = \"rows\", whose number both then know",
             ),
             (1 | 2, _) => self.recipients.iter().try_for_each(|recipient| match self.party(recipient) {
@@ -244,6 +273,7 @@ impl Spec {
                 );
             }
             granted("columns", &party.columns, &grant.columns)?;
+            granted("sum", party.sum.as_slice(), &grant.sum)?;
             if self.is_interop() && !grant.interop {
                 return fail(
                     "protocol",
@@ -304,7 +334,8 @@ impl Scenario {
             columns(&format!("{field}.key"), &grant.key, true)?;
             else_keys(&format!("{field}.else_key"), &grant.else_key)?;
             columns(&format!("{field}.filter"), &grant.filter, false)?;
-            columns(&format!("{field}.columns"), &grant.columns, false)
+            columns(&format!("{field}.columns"), &grant.columns, false)?;
+            columns(&format!("{field}.sum"), &grant.sum, false)
         })
     }
 }

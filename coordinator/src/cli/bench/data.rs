@@ -56,6 +56,17 @@ pub(super) fn write_csv(file: &Path, ids: impl Iterator<Item = [u8; 18]>) -> io:
     out.into_inner()?.sync_all()
 }
 
+/// Writes the columns `id` and `amount`: the numbers from 0.
+pub(super) fn write_amounts(file: &Path, ids: impl Iterator<Item = [u8; 18]>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, File::create(file)?);
+    out.write_all(b"id,amount\n")?;
+    for (amount, id) in ids.enumerate() {
+        out.write_all(&id)?;
+        writeln!(out, ",{amount}")?;
+    }
+    out.into_inner()?.sync_all()
+}
+
 /// 0 to `count - 1`, each once, in an order that is far from sorted.
 fn mixed(count: u64) -> impl Iterator<Item = u64> {
     // the stride is prime, so it walks through all of them unless it divides their number

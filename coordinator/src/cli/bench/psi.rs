@@ -15,7 +15,7 @@ use banyan_protocols::sim::Net;
 use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
-use super::data::{IDS_MAX, Sets, write_csv};
+use super::data::{IDS_MAX, Sets, write_amounts, write_csv};
 use super::entry::entry;
 use super::{Figures, PartyFigures, interop, memory};
 use crate::cli::answer::Failure;
@@ -38,8 +38,8 @@ Both files have 18-character ids, half of the smaller one in common. wall_s is r
 and writing the CSV, between nodes that are connected; processes, keys, approvals and handshakes are in setup_s. rounds are \
 the plan's. cpu_s and peak_rss_mb are of each node's process. With --via memory both parties are in one process, the \
 network's time is simulated, files are left out, and rounds are counted. What no job opens as a file is always measured \
-so: circuit (its shares are opened in the bench only), sum (of one column), and multi (with two senders). interop runs \
-between two nodes by the interconnection standard's wire, without TLS and without a coordinator.
+so: circuit (its shares are opened in the bench only) and multi (with two senders). interop runs between two nodes by the \
+interconnection standard's wire, without TLS and without a coordinator.
 
 --net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
 proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
@@ -146,14 +146,21 @@ impl Measured {
             return Ok(Self::Alone(named, parameters));
         }
         let suite = named.map_or(suite(args), |named| named.suite);
-        let rows = named.is_none_or(|named| named.forms.contains(&Form::RowsToReceiver));
+        let form = named.and_then(|named| named.forms.first());
+        let (result, sum) = match form {
+            Some(Form::Sum) => ("sum", ["sum = \"amount\"", "sum = [\"amount\"]"]),
+            Some(Form::Cardinality) => ("count", [""; 2]),
+            _ => ("rows", [""; 2]),
+        };
         let network = args.net.declared();
         let interop = Interop::named(&entry).is_some();
         let text = include_str!("psi.toml")
             .replace("\"PROTOCOL\"", &toml::Value::String(entry).to_string())
             .replace("SUITE", suite.name())
             .replace("INTEROP", if interop { "true" } else { "false" })
-            .replace("RESULT", if rows { "rows" } else { "count" })
+            .replace("RESULT", result)
+            .replace("SUM_OF", sum[0])
+            .replace("SUM_GRANT", sum[1])
             .replace("MBPS", &network.bandwidth_mbps.to_string())
             .replace("RTT_MS", &network.rtt_ms.to_string())
             .replace("MEMORY_MB", &args.memory_mb.to_string())
@@ -205,7 +212,7 @@ fn alone(named: &Descriptor, sets: Sets) -> Option<Parameters> {
     let band = |rows| Band::covering(rows).rows();
     let p = Parameters::new(Sizes { receiver: band(sets.receiver), sender: band(sets.sender) }, form);
     match form {
-        Form::Sum | Form::Shares => Some(Parameters { columns: 1, ..p }),
+        Form::Shares => Some(Parameters { columns: 1, ..p }),
         _ if named.name == "multi" => Some(Parameters { senders: 2, ..p }),
         _ => None,
     }
@@ -266,6 +273,11 @@ async fn processes(
             let number = found.first().and_then(|count| count.parse().ok()).unwrap_or(0);
             (number, found.len() == 1 && number == expected.len() as u64)
         }
+        ResultKind::Sum => {
+            let found = oracle::keys(&result, "sum")?;
+            let sum = oracle::sum(&csv(1), "amount", "id", &expected)?;
+            (expected.len() as u64, found == [sum.to_string()].into())
+        }
         ResultKind::Rows | ResultKind::Left | ResultKind::Difference => {
             let found = oracle::keys(&result, "id")?;
             (found.len() as u64, found == expected)
@@ -311,6 +323,7 @@ pub(super) fn write_files(spec: &Spec, sets: Sets, files: &Homes) -> Result<BTre
         let file = dir.join("ids.csv");
         let written = fs::create_dir(&dir).and_then(|()| match role {
             Role::Receiver => write_csv(&file, sets.of_receiver()),
+            Role::Sender if party.sum.is_some() => write_amounts(&file, sets.of_sender()),
             Role::Sender => write_csv(&file, sets.of_sender()),
         });
         written.map_err(|error| Failure::not_now(format!("{}: cannot be written: {error}", file.display())))?;

@@ -115,6 +115,10 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
                 sentences.push(format!("{party} learns nothing of {other}'s rows that have no key among its own"));
             } else if told(role, Learns::IntersectionSize) {
                 sentences.push(format!("{party} does not learn which rows are common, only how many"));
+            } else if told(role, Learns::Sum) {
+                sentences.push(format!(
+                    "{party} learns no number of a single row, and not which rows are common nor how many"
+                ));
             } else {
                 let least = grouped(spec.minimum_result);
                 sentences.push(format!(
@@ -127,7 +131,8 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
         }
     }
     let columns = spec.parties.iter().map(|p| format!("{}'s", p.name)).collect::<Vec<_>>().join(" and ");
-    sentences.push(format!("no column of {columns} crosses to the other: only what hides its keys does"));
+    let cross = if spec.result == ResultKind::Sum { "what hides its keys and its numbers" } else { "what hides its keys" };
+    sentences.push(format!("no column of {columns} crosses to the other: only {cross} does"));
     sentences.push(
         "the coordinator learns names, plan, bands, byte counts and states: no key, no row, no number of rows".into(),
     );
@@ -186,6 +191,7 @@ fn computes(spec: &Spec) -> &'static str {
         (ResultKind::Left, _) => "which keys both data sets have; a recipient gets all its own rows, flagged by it",
         (ResultKind::Difference, _) => "which keys both data sets have; a recipient gets its own rows without one",
         (ResultKind::Count, _) => "how many keys both data sets have; the recipient gets one number",
+        (ResultKind::Sum, _) => "the sum of a column over the keys both data sets have; the recipient gets one number",
     }
 }
 
@@ -208,8 +214,9 @@ fn brings(party: &PartySpec) -> String {
         0 => String::new(),
         _ => format!("; wants beside the key in its own result: {}", list(&party.columns, "")),
     };
+    let summed = party.sum.as_ref().map_or_else(String::new, |column| format!("; summed: {}", plain(column)));
     format!(
-        "brings data set {}{filter}, matched by {}, at most {} rows{beside}",
+        "brings data set {}{filter}, matched by {}, at most {} rows{beside}{summed}",
         party.dataset,
         by_keys(party),
         grouped(party.rows_at_most)
@@ -235,6 +242,7 @@ fn opens(kind: ResultKind) -> &'static str {
         ResultKind::Left => "all of a recipient's own rows, flagged",
         ResultKind::Difference => "a recipient's own rows that are not common",
         ResultKind::Count => "one count",
+        ResultKind::Sum => "one sum",
     }
 }
 
@@ -246,12 +254,13 @@ fn by_keys(party: &PartySpec) -> String {
 
 fn lets_in(grant: &Grant) -> String {
     format!(
-        "lets in data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}",
+        "lets in data set {}; as key: {}; after it: {}; in filters: {}; beside the key in its own result: {}{}",
         grant.dataset,
         list(&grant.key, "nothing"),
         plain(&all_together(&grant.else_key)),
         list(&grant.filter, "nothing"),
-        list(&grant.columns, "nothing")
+        list(&grant.columns, "nothing"),
+        if grant.sum.is_empty() { String::new() } else { format!("; to be summed: {}", list(&grant.sum, "")) }
     )
 }
 

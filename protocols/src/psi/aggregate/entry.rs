@@ -39,6 +39,10 @@ impl Protocol for Cardinality {
         &CARDINALITY
     }
 
+    fn takes(&self, p: &Parameters) -> bool {
+        takes(p)
+    }
+
     fn disclosures(&self, _: Form) -> Vec<Disclosure> {
         disclosures(Learns::IntersectionSize)
     }
@@ -62,6 +66,10 @@ impl Protocol for Cardinality {
 impl Protocol for Sum {
     fn descriptor(&self) -> &'static Descriptor {
         &SUM
+    }
+
+    fn takes(&self, p: &Parameters) -> bool {
+        takes(p)
     }
 
     fn disclosures(&self, _: Form) -> Vec<Disclosure> {
@@ -88,6 +96,10 @@ impl Protocol for Sum {
             run(s, role, &Parameters { columns: 1, ..p }, Table { items, columns }).await
         })
     }
+}
+
+fn takes(p: &Parameters) -> bool {
+    p.senders == 1 && p.sizes.receiver.max(p.sizes.sender) <= circuit::BAND_MAX
 }
 
 fn disclosures(result: Learns) -> Vec<Disclosure> {

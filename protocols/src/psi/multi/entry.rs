@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 
-use super::{Half, Multi};
+use super::{BAND_MAX, Half, Multi, SENDERS_MAX};
 use crate::catalogue::{Cost, Descriptor, Disclosure, Form, Input, Learns, Output, Parameters, Protocol, Suite};
 use crate::error::Result;
 use crate::message::FRAME_HEADER;
@@ -17,7 +17,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     security: "augmented semi-honest, any number colluding; learning parity with noise and random oracle (128 bits); false match at most 2^-64",
     suite: Suite::Intl,
     forms: &[Form::RowsToReceiver],
-    auto: false,
+    auto: true,
 };
 
 /// What a party's processor needs on the reference core for each peer of its own, as in `rr22`, and for each item.
@@ -27,6 +27,17 @@ const ITEM_NS: u64 = 400;
 impl Protocol for Multi {
     fn descriptor(&self) -> &'static Descriptor {
         &DESCRIPTOR
+    }
+
+    fn takes(&self, p: &Parameters) -> bool {
+        (2..=SENDERS_MAX).contains(&p.senders) && p.sizes.receiver.max(p.sizes.sender) <= BAND_MAX
+    }
+
+    fn memory(&self, p: &Parameters, role: Role) -> u64 {
+        /// For each row of both sets, as other protocols have it: the receiver holds a run with each sender.
+        const ROW: u64 = 200;
+        let peers = if role == Role::Receiver { u64::from(p.senders) } else { 1 };
+        p.sizes.receiver.saturating_add(p.sizes.sender).saturating_mul(ROW * peers)
     }
 
     fn disclosures(&self, _: Form) -> Vec<Disclosure> {
