@@ -131,7 +131,8 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
         }
     }
     let columns = spec.parties.iter().map(|p| format!("{}'s", p.name)).collect::<Vec<_>>().join(" and ");
-    let cross = if spec.result == ResultKind::Sum { "what hides its keys and its numbers" } else { "what hides its keys" };
+    let cross =
+        if spec.result == ResultKind::Sum { "what hides its keys and its numbers" } else { "what hides its keys" };
     sentences.push(format!("no column of {columns} crosses to the other: only {cross} does"));
     sentences.push(
         "the coordinator learns names, plan, bands, byte counts and states: no key, no row, no number of rows".into(),
