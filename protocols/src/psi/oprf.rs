@@ -66,7 +66,7 @@ pub(super) async fn receive(
     store.slots.iter_mut().zip(a.iter()).for_each(|(slot, a)| *slot ^= a);
     send_store(&s.step("store"), peer, &store).await?;
     let Store { okvs, arranged, .. } = store;
-    s.compute(move || decode(&okvs, &c, &arranged, finish)).await
+    s.compute(move || decode(&okvs, &c, &arranged, |values, keys| finish(values, keys, 0))).await
 }
 
 /// The sender's half, for `count` keys of the receiver.
@@ -95,7 +95,7 @@ impl Oprf {
     pub(super) fn values(&self, keys: &[u128]) -> Zeroizing<Vec<u128>> {
         decode(&self.okvs, &self.k, &self.okvs.arrange(keys), |values, keys| {
             gf128::scale_add(values, keys, *self.delta);
-            finish(values, keys);
+            finish(values, keys, 0);
         })
     }
 }
@@ -187,9 +187,10 @@ pub(super) fn decode(
     ordered
 }
 
-/// h(u, x) of each u in `values`, in place.
-fn finish(values: &mut [u128], keys: &[u128]) {
+/// h(u + w, x) of each u in `values`, in place.
+pub(super) fn finish(values: &mut [u128], keys: &[u128], w: u128) {
     values.par_chunks_mut(CHUNK).zip(keys.par_chunks(CHUNK)).for_each(|(values, keys)| {
+        values.iter_mut().for_each(|value| *value ^= w);
         let mut hashed = Zeroizing::new([0; CHUNK]);
         let hashed = &mut hashed[..keys.len()];
         hashed.copy_from_slice(keys);

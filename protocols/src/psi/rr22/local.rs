@@ -9,12 +9,13 @@ use super::tags::Layout;
 use crate::compute::Stop;
 use crate::error::{Bug, Error, InputError, Result};
 use crate::items::{Items, Rows};
-use crate::kernels::aes::{Aes128, davies_meyer};
+use crate::kernels::aes::Aes128;
 use crate::kernels::gf128::{scale, scale_add};
 use crate::kernels::okvs::{Arranged, Okvs, Value};
 use crate::kernels::sha256::Prefixed;
 use crate::message::{Malformed, Reader, Writer};
 use crate::ot::vole::Scalar;
+use crate::psi::oprf::finish;
 use crate::psi::set::refuse_duplicates;
 use crate::session::{Session, SessionRng};
 
@@ -212,18 +213,6 @@ pub(super) fn sender_tags<F: Slot>(
     });
     finish(&mut tags, keys.keys(), w);
     tags
-}
-
-/// h(u, x) = AES_u(x) ^ x of each u + w in `tags`.
-fn finish(tags: &mut [u128], keys: &[u128], w: u128) {
-    tags.par_chunks_mut(CHUNK).zip(keys.par_chunks(CHUNK)).for_each(|(tags, keys)| {
-        tags.iter_mut().for_each(|tag| *tag ^= w);
-        let mut hashed = [0; CHUNK];
-        let hashed = &mut hashed[..keys.len()];
-        hashed.copy_from_slice(keys);
-        davies_meyer(tags, hashed);
-        tags.copy_from_slice(hashed);
-    });
 }
 
 /// The sender's tags as they are sent.
