@@ -2,6 +2,7 @@
 //! read cost, and a test compares declared with measured cost.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -30,10 +31,13 @@ pub trait Protocol: Send + Sync {
     /// The exact communication and the group operations of `role`, and an estimate of its processor time.
     fn cost(&self, parameters: &Parameters, role: Role) -> Cost;
 
-    /// Whether it has runs of these parameters: with so many senders, over bands as large as these.
-    fn takes(&self, parameters: &Parameters) -> bool {
-        parameters.senders == 1
+    /// How many senders a run has.
+    fn senders(&self) -> RangeInclusive<u32> {
+        1..=1
     }
+
+    /// The most rows of `role` in one run. A plan cuts a larger set into buckets, or is refused before anything is spent.
+    fn rows_max(&self, role: Role) -> u64;
 
     /// Bytes that a run holds at `role` at its peak, short keys included: what a planner cuts large jobs by. A protocol that
     /// measured it says so; this is safe for those that need less than 200 bytes for each row of both sets.

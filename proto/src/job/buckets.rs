@@ -41,7 +41,8 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// The least power of two, from `limits.buckets_min` on, with which one bucket of both parties fits three quarters of
-    /// `limits.memory_mb` at each of them (the last quarter is the local engine's). One where the result is no list of
+    /// `limits.memory_mb` at each of them (the last quarter is the local engine's), and is within what the protocol takes
+    /// in one run. One where the result is no list of
     /// rows: what is opened of a part would be told of every part. One for a cascade, whose later keys are of rows that
     /// lie in other buckets. And one with a party of the interconnection standard, which has none.
     pub(crate) fn new(protocol: &dyn Protocol, whole: Parameters, spec: &Spec) -> Self {
@@ -59,13 +60,18 @@ impl Cut {
             [Role::Receiver, Role::Sender].into_iter().all(|role| {
                 let places = whole.sizes.of(role).saturating_mul(ROW_PLACE);
                 protocol.memory(&cut.bucket, role).saturating_add(places) <= room
-            })
+            }) && cut.above(protocol).is_none()
         };
         let mut buckets = limits.buckets_min.max(1);
         while buckets < BUCKETS_MAX && !fits(&cut(buckets)) {
             buckets *= 2;
         }
         cut(buckets)
+    }
+
+    /// The role of which one run would have more rows than the protocol takes.
+    pub(crate) fn above(&self, protocol: &dyn Protocol) -> Option<Role> {
+        [Role::Receiver, Role::Sender].into_iter().find(|role| self.bucket.sizes.of(*role) > protocol.rows_max(*role))
     }
 
     /// What `role` spends in all buckets, one after the other.

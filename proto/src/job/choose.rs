@@ -1,7 +1,7 @@
 //! Which protocol a job runs, and why: the one it names, or with `protocol = "auto"` the one that is expected to be done
 //! first. It follows from the spec and the catalogue alone, so that every node finds the same.
 
-use banyan_protocols::catalogue::{Catalogue, Cost, Descriptor, Parameters, Protocol};
+use banyan_protocols::catalogue::{Catalogue, Cost, Parameters, Protocol};
 use banyan_protocols::party::Role;
 
 use super::buckets::Cut;
@@ -42,14 +42,17 @@ pub(super) fn choose(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters
             format!("it has: {}; or write protocol = \"{AUTO}\"", names(descriptor.forms.iter().map(|f| f.name()))),
         ));
     }
-    if !protocol.takes(&Cut::new(protocol, *parameters, spec).bucket) {
+    if !protocol.senders().contains(&parameters.senders) {
         return Err(SpecError::new(
             "protocol",
-            format!("{name} has no run of {} parties over bands as large as these", spec.parties.len()),
-            format!("write protocol = \"{AUTO}\", or lower rows_at_most"),
+            format!("{name} is not for {} parties", spec.parties.len()),
+            format!("write protocol = \"{AUTO}\""),
         ));
     }
-    Ok(Choice { protocol, reason: "the job names it".into() })
+    match Cut::new(protocol, *parameters, spec).above(protocol) {
+        Some(role) => Err(too_many(spec, protocol, parameters, role)),
+        None => Ok(Choice { protocol, reason: "the job names it".into() }),
+    }
 }
 
 fn named(spec: &Spec, catalogue: &Catalogue) -> Result<&'static dyn Protocol, SpecError> {
@@ -66,19 +69,24 @@ fn named(spec: &Spec, catalogue: &Catalogue) -> Result<&'static dyn Protocol, Sp
 /// Of all that may be chosen the one that is expected to be done first over the network that the job declares; of equal
 /// ones the first in the catalogue.
 fn fastest(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> Result<Choice, SpecError> {
-    let fits = |d: &Descriptor| d.auto && d.suite == spec.suite && d.forms.contains(&parameters.form);
-    let mut candidates: Vec<(u64, &'static dyn Protocol)> = catalogue
-        .iter()
-        .filter(|protocol| fits(protocol.descriptor()))
-        .map(|protocol| (Cut::new(protocol, *parameters, spec), protocol))
-        .filter(|(cut, protocol)| protocol.takes(&cut.bucket))
-        .map(|(cut, protocol)| {
-            let costs: [Cost; 2] = [Role::Receiver, Role::Sender].map(|role| cut.cost(protocol, role));
-            (Expected::of(&costs, spec.network.line()).total_us, protocol)
-        })
-        .collect();
+    let fits = |p: &dyn Protocol| {
+        let d = p.descriptor();
+        let opens = d.suite == spec.suite && d.forms.contains(&parameters.form);
+        d.auto && opens && p.senders().contains(&parameters.senders)
+    };
+    let mut candidates: Vec<(u64, &'static dyn Protocol)> = Vec::new();
+    let mut none = nothing_fits(spec, catalogue, parameters);
+    for protocol in catalogue.iter().filter(|protocol| fits(*protocol)) {
+        let cut = Cut::new(protocol, *parameters, spec);
+        if let Some(role) = cut.above(protocol) {
+            none = too_many(spec, protocol, parameters, role);
+            continue;
+        }
+        let costs: [Cost; 2] = [Role::Receiver, Role::Sender].map(|role| cut.cost(protocol, role));
+        candidates.push((Expected::of(&costs, spec.network.line()).total_us, protocol));
+    }
     candidates.sort_by_key(|(us, _)| *us); // stable
-    let Some((_, protocol)) = candidates.first() else { return Err(nothing_fits(spec, catalogue, parameters)) };
+    let Some((_, protocol)) = candidates.first() else { return Err(none) };
     let times: Vec<String> =
         candidates.iter().map(|(us, p)| format!("{} {}", p.descriptor().name, seconds(*us))).collect();
     let reason = format!(
@@ -91,18 +99,26 @@ fn fastest(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> Resul
     Ok(Choice { protocol: *protocol, reason })
 }
 
+/// A set that is above what the protocol takes in one run, and cannot be cut into buckets.
+fn too_many(spec: &Spec, protocol: &dyn Protocol, parameters: &Parameters, role: Role) -> SpecError {
+    let (name, max, band) = (protocol.descriptor().name, protocol.rows_max(role), parameters.sizes.of(role));
+    let remedy = if spec.is_cascade() {
+        "give one key, so that the job goes in buckets; or name another protocol, or split the job"
+    } else {
+        "ask for result = \"rows\", so that the job goes in buckets; or name another protocol, or split the job"
+    };
+    let why = format!("{name} takes at most {max} rows of its {role} in one run, and the job's band is {band}");
+    SpecError::new("protocol", why, remedy)
+}
+
 fn nothing_fits(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> SpecError {
     let form = parameters.form;
     if catalogue.iter().map(|p| p.descriptor()).any(|d| d.auto && d.suite == spec.suite && d.forms.contains(&form)) {
+        let (suite, form, parties) = (spec.suite.name(), form.name(), spec.parties.len());
         return SpecError::new(
             "protocol",
-            format!(
-                "none to choose from: no protocol of suite {} opens {} between {} parties over bands as large as these",
-                spec.suite.name(),
-                form.name(),
-                spec.parties.len()
-            ),
-            "lower rows_at_most, or ask for another result",
+            format!("none to choose from: no protocol of suite {suite} opens {form} between {parties} parties"),
+            "ask for another result",
         );
     }
     let opens = catalogue.iter().map(|p| p.descriptor()).filter(|d| d.forms.contains(&form));
@@ -153,6 +169,9 @@ mod tests {
         }
         fn cost(&self, parameters: &Parameters, role: Role) -> Cost {
             (self.cost)(parameters, role)
+        }
+        fn rows_max(&self, _: Role) -> u64 {
+            1 << 28
         }
         fn run<'a>(
             &'a self,
@@ -238,6 +257,35 @@ mod tests {
             "protocol: none to choose from: no protocol of suite sm opens rows-to-both; \
              name one, with its suite: curve of suite intl"
         );
+    }
+
+    #[test]
+    fn what_a_protocol_does_not_take_in_one_run_is_cut_or_refused() {
+        use banyan_protocols::CATALOGUE;
+        let plan = |protocol: &str, rows, edit: &dyn Fn(&mut Spec)| {
+            let mut spec = job(protocol, "", "", rows);
+            spec.limits.memory_mb = 1 << 20;
+            edit(&mut spec);
+            Plan::derive(&spec, &CATALOGUE)
+        };
+        let low = plan("rr22-low", 1 << 24, &|_| ()).unwrap();
+        assert_eq!(low.stages[0].buckets, 4, "two would be padded above 2^23 rows");
+        let cascade = |spec: &mut Spec| spec.parties.iter_mut().for_each(|p| p.else_key = vec![p.key.clone()]);
+        assert_eq!(
+            plan("rr22-low", 1 << 24, &cascade).unwrap_err().to_string(),
+            "protocol: rr22-low takes at most 8388608 rows of its sender in one run, and the job's band is 16777216; \
+             give one key, so that the job goes in buckets; or name another protocol, or split the job"
+        );
+        let count = |spec: &mut Spec| {
+            (spec.result, spec.scenario.results) = (super::super::ResultKind::Count, Vec::new());
+        };
+        assert_eq!(
+            plan("cardinality", 1 << 23, &count).unwrap_err().to_string(),
+            "protocol: cardinality takes at most 4194304 rows of its receiver in one run, and the job's band is 8388608; \
+             ask for result = \"rows\", so that the job goes in buckets; or name another protocol, or split the job"
+        );
+        let auto = plan("auto", 1 << 23, &count).unwrap();
+        assert!(!auto.reason.contains("cardinality"), "passed over: {}", auto.reason);
     }
 
     #[test]

@@ -39,10 +39,6 @@ impl Protocol for Cardinality {
         &CARDINALITY
     }
 
-    fn takes(&self, p: &Parameters) -> bool {
-        takes(p)
-    }
-
     fn disclosures(&self, _: Form) -> Vec<Disclosure> {
         disclosures(Learns::IntersectionSize)
     }
@@ -51,6 +47,10 @@ impl Protocol for Cardinality {
         let bins = Bins::count_for(p.sizes.receiver as usize);
         let counted = circuit::cost(&Parameters { columns: 0, ..*p }, role).then(count_cost(bins, role));
         counted.then(at_least_cost(role)).then(reveal_cost(Role::Receiver, role))
+    }
+
+    fn rows_max(&self, _: Role) -> u64 {
+        circuit::BAND_MAX
     }
 
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {
@@ -68,10 +68,6 @@ impl Protocol for Sum {
         &SUM
     }
 
-    fn takes(&self, p: &Parameters) -> bool {
-        takes(p)
-    }
-
     fn disclosures(&self, _: Form) -> Vec<Disclosure> {
         disclosures(Learns::Sum)
     }
@@ -81,6 +77,10 @@ impl Protocol for Sum {
         let counted = circuit::cost(&Parameters { columns: 1, ..*p }, role).then(count_cost(bins, role));
         let summed = set_up_cost(role.other()).then(sum_where_cost(bins));
         counted.then(at_least_cost(role)).then(summed).then(reveal_cost(Role::Receiver, role))
+    }
+
+    fn rows_max(&self, _: Role) -> u64 {
+        circuit::BAND_MAX
     }
 
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {
@@ -96,10 +96,6 @@ impl Protocol for Sum {
             run(s, role, &Parameters { columns: 1, ..p }, Table { items, columns }).await
         })
     }
-}
-
-fn takes(p: &Parameters) -> bool {
-    p.senders == 1 && p.sizes.receiver.max(p.sizes.sender) <= circuit::BAND_MAX
 }
 
 fn disclosures(result: Learns) -> Vec<Disclosure> {

@@ -37,6 +37,10 @@ impl Protocol for Circuit {
         cost(p, role)
     }
 
+    fn rows_max(&self, _: Role) -> u64 {
+        BAND_MAX
+    }
+
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {
         Box::pin(async move {
             at_role(s, role)?;

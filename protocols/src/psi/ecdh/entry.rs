@@ -102,6 +102,10 @@ impl<G: Named> Protocol for Ecdh<G> {
         (p.sizes.receiver + p.sizes.sender) * ROW
     }
 
+    fn rows_max(&self, _: Role) -> u64 {
+        BAND_MAX
+    }
+
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {
         Box::pin(play(self, s, role, p, input))
     }

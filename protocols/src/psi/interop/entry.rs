@@ -94,6 +94,10 @@ impl Protocol for Interop {
         }
     }
 
+    fn rows_max(&self, _: Role) -> u64 {
+        BAND_MAX
+    }
+
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {
         Box::pin(play(self, s, role, p, input))
     }

@@ -1,5 +1,7 @@
 //! `multi` in the catalogue: what it claims, discloses and costs.
 
+use std::ops::RangeInclusive;
+
 use futures::future::BoxFuture;
 
 use super::{BAND_MAX, Half, Multi, SENDERS_MAX};
@@ -29,8 +31,8 @@ impl Protocol for Multi {
         &DESCRIPTOR
     }
 
-    fn takes(&self, p: &Parameters) -> bool {
-        (2..=SENDERS_MAX).contains(&p.senders) && p.sizes.receiver.max(p.sizes.sender) <= BAND_MAX
+    fn senders(&self) -> RangeInclusive<u32> {
+        2..=SENDERS_MAX
     }
 
     fn memory(&self, p: &Parameters, role: Role) -> u64 {
@@ -63,6 +65,10 @@ impl Protocol for Multi {
         let cpu_us = peers * FIXED_US + (peers * p.sizes.receiver + p.sizes.sender) * ITEM_NS / 1000;
         // the hints, and the end mark of who hears them
         Cost { rounds: oprf.rounds + 2, bytes_out, group_ops: oprf.group_ops, cpu_us }
+    }
+
+    fn rows_max(&self, _: Role) -> u64 {
+        BAND_MAX
     }
 
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {

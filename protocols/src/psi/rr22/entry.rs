@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::local::Slot;
-use super::{BATCH_BYTES, Rr22};
+use super::{BAND_MAX, BATCH_BYTES, LOW_SENDER_MAX, Rr22};
 use crate::catalogue::{Cost, Descriptor, Disclosure, Form, Input, Learns, Output, Parameters, Protocol, Suite};
 use crate::error::Result;
 use crate::kernels::okvs::Shape;
@@ -56,6 +56,10 @@ impl Protocol for Rr22 {
 
     fn cost(&self, p: &Parameters, role: Role) -> Cost {
         if self.low { self.cost_on::<u64>(p, role) } else { self.cost_on::<u128>(p, role) }
+    }
+
+    fn rows_max(&self, role: Role) -> u64 {
+        if self.low && role == Role::Sender { LOW_SENDER_MAX } else { BAND_MAX }
     }
 
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {

@@ -49,6 +49,10 @@ impl Protocol for Unbalanced {
         Cost { rounds: 2, bytes_out, group_ops, cpu_us: group_ops * GROUP_OP_NS / 1000 }
     }
 
+    fn rows_max(&self, _: Role) -> u64 {
+        BAND_MAX
+    }
+
     fn run<'a>(&'a self, s: &'a Session, role: Role, p: Parameters, input: Input) -> BoxFuture<'a, Result<Output>> {
         Box::pin(play(self, s, role, p, input))
     }
