@@ -36,6 +36,12 @@ pub trait Protocol: Send + Sync {
         1..=1
     }
 
+    /// What a run at `role` counts while it works, up to this number, for people to see how far it is. Its unit is the
+    /// protocol's own: group operations, where it has them.
+    fn work(&self, parameters: &Parameters, role: Role) -> u64 {
+        self.cost(parameters, role).group_ops
+    }
+
     /// The most rows of `role` in one run. A plan cuts a larger set into buckets, or is refused before anything is spent.
     fn rows_max(&self, role: Role) -> u64;
 

@@ -19,7 +19,7 @@ pub trait Compute: Send + Sync {
 }
 
 /// What a job that works on a whole set asks at each element: whether anybody still waits for it.
-pub struct Stop<'a>(pub(crate) &'a dyn Fn() -> bool);
+pub struct Stop<'a>(pub(crate) &'a (dyn Fn() -> bool + Sync));
 
 impl Stop<'_> {
     /// Goes on, or gives the thread back.

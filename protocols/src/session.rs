@@ -89,6 +89,7 @@ pub struct Meter {
     pub(crate) bytes_out: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) done: AtomicU64,
+    pub(crate) work: AtomicU64,
 }
 
 impl Meter {
@@ -102,9 +103,14 @@ impl Meter {
         self.bytes_in.load(Ordering::Relaxed)
     }
 
-    /// Group operations done so far, against [`crate::catalogue::Cost::group_ops`]: this is what progress shows.
+    /// Group operations done so far, against [`crate::catalogue::Cost::group_ops`].
     pub fn group_ops(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// Work done so far, against [`crate::catalogue::Protocol::work`]: this is what progress shows.
+    pub fn work(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
     }
 }
 
@@ -222,5 +228,11 @@ impl Session {
     /// Counts group operations done, for progress and for the test that compares cost with its declaration.
     pub fn count_group_ops(&self, done: u64) {
         self.run.meter.done.fetch_add(done, Ordering::Relaxed);
+        self.count_work(done);
+    }
+
+    /// Counts work done that is no group operation, for progress.
+    pub fn count_work(&self, done: u64) {
+        self.run.meter.work.fetch_add(done, Ordering::Relaxed);
     }
 }

@@ -114,7 +114,7 @@ async fn stages(
     if stages.len() != items.len() {
         return Err(bug("the plan has another number of stages than the job has keys"));
     }
-    live.begin(stages.iter().filter_map(|stage| stage.task(&desk.me)).map(|task| task.group_ops).sum());
+    live.begin(stages.iter().map(|stage| desk.work(stage)).sum::<Result<_, _>>()?);
     // all at once: a peer may be at the next stage while this one still computes, and is then awaited, no stranger
     let sessions = (0..).zip(&stages).map(|(number, stage)| open_session(desk, basis, stage, number));
     let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
@@ -139,7 +139,7 @@ async fn stages(
         let meter = session.meter();
         basis.metrics.bytes_out += meter.bytes_out();
         basis.metrics.bytes_in += meter.bytes_in();
-        done += meter.group_ops();
+        done += meter.work();
         live.passed(done);
     }
     let session = sessions.into_iter().next_back().ok_or_else(|| bug("the plan has no stage"))?;

@@ -56,11 +56,12 @@ pub(crate) async fn run(
     let protocol = desk.protocol(stage)?;
     let whole = open_session(desk, rests, stage, rests.plan.sessions() - 1)?;
     live.keep(&whole);
-    live.begin(task.group_ops);
+    let total = desk.work(stage)?;
+    live.begin(total);
 
     let (basis, todo) = agree(desk, rests, stage, &whole, anew).await?;
     let mut left = todo.len() as u64;
-    let passed = |left: u64| task.group_ops - task.group_ops / u64::from(stage.buckets) * left;
+    let passed = |left: u64| total - total / u64::from(stage.buckets) * left;
     live.passed(passed(left));
     for number in todo {
         // open before the keys are read, so that a faster party's streams need not wait as strangers

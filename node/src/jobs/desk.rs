@@ -103,6 +103,13 @@ impl Desk {
         CATALOGUE.find(stage.protocol.as_str()).ok_or_else(unknown)
     }
 
+    /// What this node's part of a stage will have counted as work at its end, in all buckets; see [`Protocol::work`].
+    pub(crate) fn work(&self, stage: &Stage) -> Result<u64, Failure> {
+        let task = stage.task(&self.me).ok_or_else(|| Failure::new("bug", "the plan has no task for this node"))?;
+        let parameters = stage.parameters().map_err(|error| Failure::new("bug", error.to_string()))?;
+        Ok(self.protocol(stage)?.work(&parameters, task.role()).saturating_mul(stage.buckets.into()))
+    }
+
     /// Jobs that wait for a person.
     pub(crate) fn waiting_offers(&self) -> Result<Vec<Digest>, Failure> {
         let waits =

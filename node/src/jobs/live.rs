@@ -66,7 +66,7 @@ impl Live {
 
 impl Inner {
     fn now(&self) -> Progress {
-        let (done, bytes) = self.meter.as_ref().map_or((0, 0), |meter| (meter.group_ops(), meter.bytes_out()));
+        let (done, bytes) = self.meter.as_ref().map_or((0, 0), |meter| (meter.work(), meter.bytes_out()));
         let done = (self.before.done + done).min(self.total);
         Progress { done, total: self.total, bytes: self.before.bytes + bytes }
     }

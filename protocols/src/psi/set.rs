@@ -179,8 +179,8 @@ pub(super) fn refuse_duplicates(items: &Items, stop: &Stop<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
     use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use chacha20::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn long_work_stops_at_any_element() {
         let stopped_after = |checks: u32, work: &dyn Fn(&Stop<'_>) -> Result<()>| {
-            let asked = Cell::new(0);
-            let stop = || asked.replace(asked.get() + 1) == checks;
+            let asked = AtomicU32::new(0);
+            let stop = || asked.fetch_add(1, Ordering::Relaxed) == checks;
             work(&Stop(&stop))
         };
         let pad = |stop: &Stop<'_>| {

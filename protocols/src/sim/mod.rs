@@ -252,6 +252,7 @@ impl World {
             bytes_out: task.meter.bytes_out(),
             bytes_in: task.meter.bytes_in(),
             group_ops: task.meter.group_ops(),
+            work: task.meter.work(),
             compute: world.processors[index].spent,
         };
         let parties: Vec<PartyReport> = tasks.iter().enumerate().map(report).collect();

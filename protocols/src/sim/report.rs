@@ -72,6 +72,8 @@ pub struct PartyReport {
     pub bytes_in: u64,
     /// Group operations, as the protocol counted them.
     pub group_ops: u64,
+    /// Work, as the protocol counted it for progress.
+    pub work: u64,
     /// Time of its jobs on one core; zero where computing is free.
     pub compute: Duration,
 }

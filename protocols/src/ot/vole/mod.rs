@@ -28,6 +28,8 @@
 //! that, a false check passes with probability 2^-106: a polynomial of degree below 2^22 vanishes at χ. A receiver that lies
 //! about Y gets a hash of something with Δ in it, which serves to test guesses of all of Δ.
 //!
+//! Both count each element as work done ([`Session::count_work`]).
+//!
 //! **Not claimed.** That a malicious receiver's A, or a malicious sender's B, is random, or that A is from the smaller space
 //! where the scalars are ([`Scalar`]). Nothing must leave this party that was made with what a run gave before that run has
 //! ended well.
@@ -107,6 +109,7 @@ pub async fn send<F: Scalar>(s: &Session, peer: &PartyId, length: usize) -> Resu
         channel.send(&verdict).await?;
         channel.finish().await?;
         append(&mut b, length, s.compute(move || grown.encode(&code, kept)).await?);
+        s.count_work(kept as u64);
     }
     Ok(Sent { delta: Zeroizing::new(transfers.delta()), b })
 }
@@ -156,6 +159,7 @@ pub async fn receive<F: Scalar>(s: &Session, peer: &PartyId, length: usize) -> R
         let (a, c) = s.compute(move || grown.encode_with(&code, &forest, &noise, kept)).await?;
         append(&mut all.a, length, a);
         append(&mut all.c, length, c);
+        s.count_work(kept as u64);
     }
     Ok(all)
 }

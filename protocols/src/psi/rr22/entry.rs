@@ -71,6 +71,12 @@ impl Protocol for Rr22 {
         if self.low { self.cost_on::<u64>(p, role) } else { self.cost_on::<u128>(p, role) }
     }
 
+    /// Slots of the correlation as they are made, rows put in order or encoded, slots of the table as they pass, and rows
+    /// turned into tags.
+    fn work(&self, p: &Parameters, role: Role) -> u64 {
+        2 * Shape::new(p.sizes.receiver as usize).len() as u64 + 2 * p.sizes.of(role)
+    }
+
     fn rows_max(&self, role: Role) -> u64 {
         if self.low && role == Role::Sender { LOW_SENDER_MAX } else { BAND_MAX }
     }

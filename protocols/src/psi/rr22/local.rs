@@ -96,9 +96,13 @@ impl Set {
 
     /// The key of every item in row order, and then of the dummies. Items and dummies take the same path; time tells them apart
     /// where an item is longer than 54 bytes, and so one block of SHA-256 more than a dummy.
-    pub(super) fn keys(&self, hashes: &Hashes) -> Zeroizing<Vec<u128>> {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] where the run was stopped.
+    pub(super) fn keys(&self, hashes: &Hashes, stop: &Stop<'_>) -> Result<Zeroizing<Vec<u128>>> {
         let mut keys = Zeroizing::new(vec![0; self.band as usize]);
-        keys.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, keys)| {
+        keys.par_chunks_mut(CHUNK).enumerate().try_for_each(|(chunk, keys)| {
+            stop.check()?;
             hashes.key.hash_batch(keys, |place, ending| {
                 let row = chunk * CHUNK + place;
                 if row < self.items.len() {
@@ -110,8 +114,9 @@ impl Set {
                     ending.put(&(row as u32).to_le_bytes());
                 }
             });
-        });
-        keys
+            Ok::<(), Error>(())
+        })?;
+        Ok(keys)
     }
 
     /// The rows that stood at these places in the order of [`Set::keys`]. Dummies have none.
@@ -167,15 +172,17 @@ pub(super) struct Encoded<F> {
 /// # Errors
 /// [`InputError::Duplicate`].
 pub(super) fn encode<F: Slot>(set: &Set, hashes: &Hashes, rng: &mut SessionRng, stop: &Stop<'_>) -> Result<Encoded<F>> {
-    let keys = set.keys(hashes);
+    let keys = set.keys(hashes, stop)?;
     for _ in 0..SEEDS {
         let seed = random(rng);
         let okvs = Okvs::new(keys.len(), seed);
         let keys = okvs.arrange(&keys);
         let mut values = vec![F::ZERO; keys.keys().len()];
+        stop.check()?;
         hashes.values(keys.keys(), |first, hashed| {
             values[first..].iter_mut().zip(hashed).for_each(|(value, hashed)| *value = F::lowest(*hashed));
         });
+        stop.check()?;
         if let Ok(table) = okvs.encode(&keys, &values, rng) {
             return Ok(Encoded { seed, okvs, keys, table });
         }

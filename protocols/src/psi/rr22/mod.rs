@@ -133,6 +133,7 @@ impl Rr22 {
         let tags = s.compute(move || (local::receiver_tags(&okvs, &keys, &c, w_r ^ w_s), keys));
         let layout = self.layout(n, m);
         let ((t, keys), coded) = try_join(tags, self.receive_tags(incoming, layout)).await?;
+        s.count_work(n.into());
         let f = s.compute(move || Index::read(layout, coded)).await?;
         let f = f.map_err(|fault| s_tags.deviation(sender, fault))?;
         let found = s.compute(move || Found::new(&f, &t, &keys, m)).await?;
@@ -170,6 +171,7 @@ impl Rr22 {
             Ok((Arc::new(coded), keep.then_some((tags, keys))))
         };
         let (coded, kept) = s.compute_long(tags).await?;
+        s.count_work(m.into());
         try_join(f_out.batches(self.cut(&coded, Coded)), unused.finish()).await?;
 
         let Some((tags, keys)) = kept else { return Ok(Output::Nothing) };
@@ -208,7 +210,10 @@ impl Rr22 {
         };
         let masked = s.compute(mask).await?;
         let slots = self.counts(masked.len() * F::BYTES).map(|(start, end)| start / F::BYTES..end / F::BYTES);
-        let messages = stream::iter(slots.map(|slots| Ok(Slots(masked[slots].to_vec()))));
+        let messages = stream::iter(slots.map(|slots| {
+            s.count_work(slots.len() as u64);
+            Ok(Slots(masked[slots].to_vec()))
+        }));
         try_join(out.batches(messages), unused.finish()).await?;
         Ok(w_r)
     }
@@ -226,6 +231,7 @@ impl Rr22 {
         let Coin(w_r) = incoming.recv(()).await?;
         let counts = self.counts(b.len() * F::BYTES).map(|(start, end)| (end - start) / F::BYTES);
         let add = |(mut k, first): (Zeroizing<Vec<u128>>, usize), Slots(slots): Slots<F>| {
+            s.count_work(slots.len() as u64);
             s.compute(move || {
                 let next = first + slots.len();
                 F::scale_add(&mut k[first..next], &slots, delta);
@@ -295,6 +301,7 @@ async fn encode<F: Slot>(s: &Session, sender: &PartyId, x: Arc<Set>) -> Result<(
     let hashes = Hashes::new(s);
     let mut rng = s.rng("table");
     let encoded = s.compute_long(move |stop| local::encode::<F>(&x, &hashes, &mut rng, stop)).await?;
+    s.count_work(encoded.keys.keys().len() as u64);
     let Commitment(commitment) = channel.swap(&Seed(encoded.seed), ()).await?;
     channel.finish().await?;
     Ok((encoded, commitment))
@@ -311,7 +318,7 @@ async fn arrange(
 ) -> Result<(Okvs, Arranged)> {
     let mut channel = s.step("seed").channel(receiver)?;
     channel.send(&Commitment(commitment)).await?;
-    let keys = s.compute(move || y.keys(&hashes)).await?;
+    let keys = s.compute_long(move |stop| y.keys(&hashes, stop)).await?;
     let Seed(seed) = channel.recv(()).await?;
     channel.finish().await?;
     let arrange = move || {
@@ -319,7 +326,9 @@ async fn arrange(
         let keys = okvs.arrange(&keys);
         (okvs, keys)
     };
-    s.compute(arrange).await
+    let arranged = s.compute(arrange).await?;
+    s.count_work(arranged.1.keys().len() as u64);
+    Ok(arranged)
 }
 
 /// What both have, as the receiver sees it.

@@ -95,6 +95,7 @@ fn costs_exactly_what_it_declares() {
                 // time is an estimate: nothing to compare
                 let spent = Cost { rounds, bytes_out, group_ops, cpu_us: declared.cpu_us };
                 assert_eq!(spent, declared, "{form:?} {n} x {m} {role}");
+                assert_eq!(party.work, rr22.work(&p, role), "progress ends at its end: {n} x {m} {role}");
             }
             assert_eq!(run.report.parties[0].bytes_in, run.report.parties[1].bytes_out);
         }
