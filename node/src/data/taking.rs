@@ -302,3 +302,25 @@ impl<K: Keep> Taking<K> {
         DataError::Engine { what: format!("reading data set {}", self.set.id), class: "rows out of order or shape" }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Within one batch of keys that are looked for together, from one to another, and where long keys fill it early.
+    #[test]
+    fn a_key_is_found_again_wherever_its_first_row_is() {
+        for (distinct, len) in [(7, 3), (TOGETHER, 3), (3 * TOGETHER + 1, 3), (150, ITEM_MAX)] {
+            let key = |row: usize| format!("{:0len$}", row % distinct).into_bytes();
+            let mut whole = Whole::new(Duplicates::All);
+            let mut again = Vec::new();
+            (0..2 * distinct).for_each(|row| whole.add(&key(row), row as u64, &mut |at| again.push(at)));
+            whole.settle(&mut |at| again.push(at));
+            assert_eq!(again, (distinct as u64..2 * distinct as u64).collect::<Vec<_>>());
+            assert_eq!(whole.rows, (0..distinct as u64).collect::<Vec<_>>());
+            assert!(whole.items.iter().enumerate().all(|(row, item)| item == key(row)));
+            assert_eq!((whole.repeated.first, whole.repeated.count), (Some((distinct as u64, 0)), distinct as u64));
+            assert!(whole.more.iter().enumerate().all(|(place, (_, earlier))| *earlier as usize == place));
+        }
+    }
+}
