@@ -42,14 +42,14 @@ impl Local {
     }
 
     /// Runs a job file.
-    pub fn run(self, job: &str) -> End {
+    pub fn run(self, job: &str, flags: &[&str]) -> End {
         fs::write(self.dir.path().join("job.toml"), job).expect("the job file");
         let mut command = Command::new(bin("banyan"));
         command.current_dir(self.dir.path()).args(["local", "job.toml", "--out", "out", "--json"]);
         for party in &self.parties {
             command.args(["--data", &format!("{party}={party}")]);
         }
-        let output = command.output().expect("banyan runs");
+        let output = command.args(flags).output().expect("banyan runs");
         let stderr = String::from_utf8_lossy(&output.stderr);
         let answer = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("one JSON object on stdout; stderr: {stderr}"));

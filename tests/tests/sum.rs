@@ -66,7 +66,7 @@ sum = ["income"]
 
 #[test]
 fn the_recipient_gets_the_sum_and_the_other_nothing() {
-    let end = Local::new(&files()).run(JOB).released();
+    let end = Local::new(&files()).run(JOB, &[]).released();
     let sum: u64 = (12..33).map(income).sum();
     assert_eq!(end.file("bank/result.csv"), format!("sum\n{sum}\n"));
     assert!(!end.path("bureau/result.csv").exists());
@@ -83,14 +83,15 @@ fn all_rows_of_a_key_add_up_and_an_empty_cell_adds_nothing() {
     let [bank, (path, people)] = files();
     let twice = people.lines().nth(1).unwrap().split(',').next().unwrap();
     let people = people.replacen(&format!("{}\n", income(13)), "\n", 1) + &format!("{twice},17\n");
-    let end = Local::new(&[bank, (path, people)]).run(&JOB.replacen("minimum", "duplicates = \"all\"\nminimum", 1));
+    let end =
+        Local::new(&[bank, (path, people)]).run(&JOB.replacen("minimum", "duplicates = \"all\"\nminimum", 1), &[]);
     let sum: u64 = (12..33).map(income).sum();
     assert_eq!(end.released().file("bank/result.csv"), format!("sum\n{}\n", sum - income(13) + 17));
 }
 
 #[test]
 fn below_the_minimum_nothing_is_opened() {
-    let end = Local::new(&files()).run(&JOB.replace("minimum_result = 5", "minimum_result = 22"));
+    let end = Local::new(&files()).run(&JOB.replace("minimum_result = 5", "minimum_result = 22"), &[]);
     let why = end.failed();
     assert!(why.contains("fewer than 22 common rows: nothing is opened"), "{why}");
 }
@@ -99,7 +100,7 @@ fn below_the_minimum_nothing_is_opened() {
 fn a_number_that_does_not_fit_fails_before_anything_is_sent_and_is_not_told() {
     let [bank, (path, people)] = files();
     let people = people.replacen(&income(20).to_string(), "-412345678", 1);
-    let why = Local::new(&[bank, (path, people)]).run(JOB).failed();
+    let why = Local::new(&[bank, (path, people)]).run(JOB, &[]).failed();
     let said = "bureau: people.csv line 10, column `income`: the number of this key is below 0 or above";
     assert!(why.contains(said), "{why}");
     assert!(!why.contains("412345678"), "no value: {why}");

@@ -20,7 +20,7 @@ pub(crate) fn job(spec: &Spec, me: &PartyId, catalogue: &Catalogue, now: When) -
     let mut out = String::new();
     line(&mut out, "job", &format!("{}  {}", spec.name, spec.digest()));
     line(&mut out, "purpose", &plain(&spec.scenario.purpose));
-    line(&mut out, "computes", computes(spec));
+    line(&mut out, "computes", &computes(spec));
     if let Some(stage) = plan.stages.first() {
         line(&mut out, "protocol", &format!("{}: {}", stage.protocol, plan.reason));
     }
@@ -76,14 +76,15 @@ pub(crate) fn standing(scenario: &Scenario, now: When) -> &'static str {
     }
 }
 
-fn computes(spec: &Spec) -> &'static str {
-    match spec.result {
+fn computes(spec: &Spec) -> String {
+    let told = match spec.result {
         ResultKind::Rows => "which keys both data sets have, opened as the recipient's own rows",
         ResultKind::Left => "which keys both data sets have, opened as a flag on each of the recipient's own rows",
         ResultKind::Difference => "which keys both data sets have, opened as the recipient's own rows without one",
         ResultKind::Count => "how many keys both data sets have, opened as one number",
         ResultKind::Sum => "the sum of one party's column over the keys both data sets have, opened as one number",
-    }
+    };
+    if spec.parties.len() == 2 { told.to_owned() } else { told.replacen("both", "all", 1) }
 }
 
 fn opens(kind: ResultKind) -> &'static str {

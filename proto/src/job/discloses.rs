@@ -1,10 +1,10 @@
 //! What everyone learns from a job, in plain words, one sentence each: the same at every node, and what an approver signs.
 
-use banyan_protocols::catalogue::{Catalogue, Disclosure, Learns, Parameters};
+use banyan_protocols::catalogue::{Catalogue, Disclosure, Learns};
 use banyan_protocols::party::{PartyId, Role, Roster};
 
 use super::choose::choose;
-use super::plan::{form, roster, sizes};
+use super::plan::{parameters, roster};
 use super::validate::together;
 use super::{Duplicates, PartySpec, Plan, ResultKind, Spec, SpecError};
 
@@ -14,7 +14,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::derive`].
     pub fn disclosures(spec: &Spec, catalogue: &Catalogue) -> Result<Vec<String>, SpecError> {
-        let parameters = Parameters::new(sizes(spec), form(spec));
+        let parameters = parameters(spec);
         let disclosed = choose(spec, catalogue, &parameters)?.protocol.disclosures(parameters.form);
         let told = Told { spec, roster: roster(spec), sizes: parameters.sizes };
         let mut sentences: Vec<String> = disclosed.iter().flat_map(|disclosure| told.sentences(disclosure)).collect();
@@ -41,9 +41,7 @@ impl Told<'_> {
     fn sentences(&self, d: &Disclosure) -> Vec<String> {
         let (who, there, least) = (self.name(d.to), self.set_of(d.about), self.spec.minimum_result);
         match d.learns {
-            Learns::SizeBand => {
-                vec![format!("{who} learns that {there} has at most {} rows", self.sizes.of(d.about))]
-            }
+            Learns::SizeBand => self.of_each(d, self.sizes.of(d.about)),
             Learns::Size => vec![format!("{who} learns how many rows {there} has, unless it is padded")],
             Learns::CurveSide => vec![format!(
                 "{who} learns about one bit of every key of {there}, though not of whose it is: the standard hashes so"
@@ -59,24 +57,36 @@ impl Told<'_> {
             Learns::Minimum => {
                 vec![format!("{who} learns whether at least {least} of its rows have a key in {there}")]
             }
-            Learns::IntersectionOfAll => vec![format!(
-                "{who} learns which of its own rows have a key in {there} and in the data of every other sender, if there \
-                 are at least {least}"
-            )],
+            Learns::IntersectionOfAll => {
+                let of_two = Disclosure { learns: Learns::Intersection, ..*d };
+                let mut sentences = self.sentences(&of_two);
+                sentences.push(format!(
+                    "{who} together with some of the others could learn which of its own rows have a key at all the rest of them"
+                ));
+                sentences
+            }
             Learns::Intersection if self.spec.is_cascade() => self.by_each_key(d),
             Learns::Intersection => vec![match self.spec.result {
                 ResultKind::Left => format!(
                     "{who} learns of each of its own rows whether it has a key in {there}, if at least {least} have"
                 ),
                 ResultKind::Difference => format!(
-                    "{who} learns which of its own rows have no key in {there}, and so which have one, if there are at \
-                     least {least} of either"
+                    "{who} learns which of its own rows have no key in {}, and so which have one, if there are at least \
+                     {least} of either",
+                    there.replacen("each of", "at least one of", 1)
                 ),
                 ResultKind::Rows | ResultKind::Count | ResultKind::Sum => {
                     format!("{who} learns which of its own rows have a key in {there}, if there are at least {least}")
                 }
             }],
         }
+    }
+
+    /// One sentence for each party that learns the band of another.
+    fn of_each(&self, d: &Disclosure, rows: u64) -> Vec<String> {
+        let who = self.roster.holders(d.to);
+        let pairs = who.flat_map(|who| self.roster.holders(d.about).map(move |about| (who, about)));
+        pairs.map(|(who, about)| format!("{who} learns that {} has at most {rows} rows", self.set(about))).collect()
     }
 
     /// One sentence for each key of a cascade, since each tells something of its own, and one for what comes of them.
@@ -131,8 +141,14 @@ impl Told<'_> {
         self.roster.holder(role).map_or("?", PartyId::as_str)
     }
 
+    /// The data set of who has the role, or each of those of several.
     fn set_of(&self, role: Role) -> String {
-        let party = self.roster.holder(role).and_then(|party| self.spec.party(party));
+        let sets: Vec<String> = self.roster.holders(role).map(|party| self.set(party)).collect();
+        if sets.len() == 1 { sets.concat() } else { format!("each of {}", sets.join(" and ")) }
+    }
+
+    fn set(&self, party: &PartyId) -> String {
+        let party = self.spec.party(party);
         party.map_or_else(String::new, |party| format!("{} of {}", party.dataset, party.name))
     }
 }

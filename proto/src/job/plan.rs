@@ -43,7 +43,7 @@ pub struct Stage {
 pub struct Task {
     /// The party.
     pub party: PartyId,
-    /// Whether it is the protocol's receiver; the other is the sender.
+    /// Whether it is the protocol's receiver; the others are senders.
     pub receives: bool,
     /// The size of its set, as others know it.
     pub band: Band,
@@ -81,7 +81,7 @@ impl Plan {
     /// # Errors
     /// [`SpecError`] where the catalogue has no such protocol or the protocol no such result form.
     pub fn derive(spec: &Spec, catalogue: &Catalogue) -> Result<Self, SpecError> {
-        let whole = Parameters::new(sizes(spec), form(spec));
+        let whole = parameters(spec);
         if spec.limits.buckets_min > 1 && !buckets::by_row(whole.form) {
             return Err(SpecError::new(
                 "limits.buckets_min",
@@ -149,14 +149,14 @@ impl Stage {
         let rows = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.bucket_rows).ok_or_else(odd);
         let forms = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality, Form::Sum];
         let form = forms.into_iter().find(|form| form.name() == self.form).ok_or_else(odd)?;
-        let parameters = Parameters::new(Sizes { receiver: rows(true)?, sender: rows(false)? }, form);
-        Ok(Parameters { columns: u32::from(form == Form::Sum), ..parameters })
+        let senders = self.tasks.iter().filter(|task| !task.receives).count();
+        Ok(agreed(Sizes { receiver: rows(true)?, sender: rows(false)? }, form, senders))
     }
 
     /// The parties and their roles.
     pub fn roster(&self) -> Option<Roster> {
-        let holder = |receives| self.tasks.iter().find(|t| t.receives == receives).map(|t| t.party.clone());
-        Some(Roster::pair(holder(true)?, holder(false)?))
+        let of = |receives| self.tasks.iter().filter(move |t| t.receives == receives).map(|t| t.party.clone());
+        Some(Roster::star(of(true).next()?, of(false)))
     }
 
     /// The task of `party`.
@@ -165,7 +165,16 @@ impl Stage {
     }
 }
 
-pub(super) fn form(spec: &Spec) -> Form {
+/// What a run over all rows of the parties has agreed on.
+pub(super) fn parameters(spec: &Spec) -> Parameters {
+    agreed(sizes(spec), form(spec), spec.parties.len() - 1)
+}
+
+fn agreed(sizes: Sizes, form: Form, senders: usize) -> Parameters {
+    Parameters { senders: senders as u32, columns: u32::from(form == Form::Sum), ..Parameters::new(sizes, form) }
+}
+
+fn form(spec: &Spec) -> Form {
     match (spec.result, spec.recipients.len()) {
         (ResultKind::Count, _) => Form::Cardinality,
         (ResultKind::Sum, _) => Form::Sum,
@@ -174,18 +183,19 @@ pub(super) fn form(spec: &Spec) -> Form {
     }
 }
 
-/// The first recipient is the receiver.
+/// The first recipient is the receiver, and all others send to it.
 pub(super) fn roster(spec: &Spec) -> Roster {
     let receiver = &spec.recipients[0];
-    let sender = spec.parties.iter().map(|party| &party.name).find(|name| *name != receiver);
-    Roster::pair(receiver.clone(), sender.unwrap_or(receiver).clone())
+    let senders = spec.parties.iter().map(|party| &party.name).filter(|name| *name != receiver);
+    Roster::star(receiver.clone(), senders.cloned())
 }
 
-pub(super) fn sizes(spec: &Spec) -> Sizes {
+/// All senders are padded to the largest one's band.
+fn sizes(spec: &Spec) -> Sizes {
     let roster = roster(spec);
     let band = |role| {
-        let rows = roster.holder(role).and_then(|party| spec.party(party)).map_or(0, |party| party.rows_at_most);
-        Band::covering(rows).rows()
+        let rows = roster.holders(role).filter_map(|party| spec.party(party)).map(|party| party.rows_at_most);
+        Band::covering(rows.max().unwrap_or(0)).rows()
     };
     Sizes { receiver: band(Role::Receiver), sender: band(Role::Sender) }
 }

@@ -30,7 +30,7 @@ pub struct Spec {
     pub suite: Suite,
     /// What is opened to the recipients.
     pub result: ResultKind,
-    /// Who receives it: one party, or both.
+    /// Who receives it: one party, or of two both.
     pub recipients: Vec<PartyId>,
     /// Nothing is opened below this many common rows: the scenario's number.
     pub minimum_result: u64,
@@ -63,15 +63,15 @@ pub struct PartySpec {
     pub name: PartyId,
     /// The id of one of its registered data sets.
     pub dataset: Name,
-    /// The key columns, in an order that both parties share.
+    /// The key columns, in an order that all parties share.
     pub key: Vec<String>,
-    /// Keys for rows that no earlier one found, one after the other: as many at both parties, of as many columns each.
+    /// Keys for rows that no earlier one found, one after the other: as many at all parties, of as many columns each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub else_key: Vec<Vec<String>>,
     /// A row filter: a SQL expression over columns that the grant lists.
     #[serde(default)]
     pub filter: Option<String>,
-    /// No more rows than this enter, after the filter. Its band is what the other party learns.
+    /// No more rows than this enter, after the filter. Its band is what others learn; several senders are padded to one.
     pub rows_at_most: u64,
     /// Columns of its own that this party wants beside the key in its result.
     #[serde(default)]
@@ -89,7 +89,8 @@ pub enum Operation {
     Intersect,
 }
 
-/// What is opened: of each recipient its own rows, or a number.
+/// What is opened: of each recipient its own rows, or a number. Among more than two parties, the others' data set is those
+/// of all others, and a row is in it that is in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResultKind {

@@ -248,7 +248,7 @@ fn every_wrong_field_is_named_with_its_remedy() {
         ),
         ("runs = 10", "runs = 0", "scenario.runs: 0 runs; give the number of attempts that may start, at least 1"),
         ("purpose = \"find", "purpose = \"\"\nsecret = \"find", "scenario.secret: unknown field `secret`"),
-        ("name = \"bureau\"", "name = \"bank\"", "parties[1].name: bank stands twice; name two different parties"),
+        ("name = \"bureau\"", "name = \"bank\"", "parties[1].name: bank stands twice; name different parties"),
     ];
     for (from, to, expected) in cases {
         let error = error_of(from, to);
@@ -406,10 +406,95 @@ fn a_sum_that_names_the_wrong_column_or_party_is_refused() {
     );
     assert_eq!(
         plan(large.replace("\"auto\"", "\"sum\"")),
-        "protocol: sum has no run of 2 parties over bands as large as these; write protocol = \"auto\", or lower rows_at_most"
+        "protocol: sum is not for bands as large as these; write protocol = \"auto\", or lower rows_at_most"
     );
     let sm = sum().replacen("protocol =", "suite = \"sm\"\nprotocol =", 1);
     assert!(plan(sm).ends_with("name one, with its suite: sum of suite intl"));
+}
+
+/// The job with a third party, whose data set is the bureau's.
+fn three() -> String {
+    let party = |text: &str| text.replace("bureau", "clinic").replace("27000", "9000");
+    let (at, scenario) = (JOB.rfind("[[parties]]").unwrap(), JOB.find("[scenario]").unwrap());
+    let grant = JOB.rfind("[[scenario.grants]]").unwrap();
+    let (before, theirs) = (&JOB[..at], &JOB[at..scenario]);
+    let job = format!("{before}{theirs}{}{}\n{}", party(theirs), &JOB[scenario..], party(&JOB[grant..]));
+    job.replace("\"dh\"", "\"auto\"")
+}
+
+#[test]
+fn what_three_parties_have_in_common_goes_to_one() {
+    let spec = Spec::from_toml(&three()).unwrap();
+    assert_eq!(Spec::from_canonical(&spec.to_bytes()), Ok(spec.clone()));
+    let plan = Plan::derive(&spec, &banyan_protocols::CATALOGUE).unwrap();
+    let stage = &plan.stages[0];
+    assert_eq!((plan.stages.len(), stage.protocol.as_str(), stage.form.as_str()), (1, "multi", "rows-to-receiver"));
+    let tasks: Vec<_> = stage.tasks.iter().map(|task| (task.party.as_str(), task.receives, task.band.rows())).collect();
+    assert_eq!(
+        tasks,
+        [("bank", true, 32_768), ("bureau", false, 28_672), ("clinic", false, 28_672)],
+        "both senders have the larger one's band"
+    );
+    assert_eq!(stage.parameters().unwrap().senders, 2);
+    assert_eq!(stage.roster().unwrap().iter().count(), 3);
+    assert!(stage.tasks[0].bytes_out > stage.tasks[1].bytes_out, "the receiver runs with each");
+    let told = Plan::disclosures(&spec, &banyan_protocols::CATALOGUE).unwrap();
+    assert_eq!(
+        told[..6],
+        [
+            "bank learns that records of bureau has at most 28672 rows",
+            "bank learns that records of clinic has at most 28672 rows",
+            "bureau learns that customers of bank has at most 32768 rows",
+            "clinic learns that customers of bank has at most 32768 rows",
+            "bank learns which of its own rows have a key in each of records of bureau and records of clinic, if there are \
+             at least 50",
+            "bank together with some of the others could learn which of its own rows have a key at all the rest of them",
+        ]
+    );
+}
+
+#[test]
+fn three_parties_have_every_list_of_rows_and_nothing_else() {
+    let derived = |job: &str| Plan::derive(&Spec::from_toml(job)?, &banyan_protocols::CATALOGUE);
+    let refused = |from: &str, to: &str| {
+        assert!(three().contains(from), "{from}");
+        derived(&three().replace(from, to)).unwrap_err().to_string()
+    };
+    let kind = |kind: &str| three().replace("\"rows\"", &format!("\"{kind}\""));
+    let missing =
+        Plan::disclosures(&Spec::from_toml(&kind("difference")).unwrap(), &banyan_protocols::CATALOGUE).unwrap();
+    assert!(
+        missing[4].contains("have no key in at least one of records of bureau and records of clinic"),
+        "{missing:#?}"
+    );
+    derived(&kind("left")).unwrap();
+    assert_eq!(
+        derived(&three().replace("[scenario]", "[limits]\nbuckets_min = 4\n[scenario]")).unwrap().stages[0].buckets,
+        4
+    );
+    let cascade = three().replace("key = [\"id\"]\n", "key = [\"id\"]\nelse_key = [[\"phone\", \"name\"]]\n");
+    assert_eq!(derived(&cascade).unwrap().stages.len(), 2);
+    let odd = cascade.replacen("[[\"phone\", \"name\"]]\nrows_at_most = 9000", "[[\"phone\"]]\nrows_at_most = 9000", 1);
+    let error = derived(&odd).unwrap_err().to_string();
+    assert!(error.starts_with("parties[2].else_key[0]: 1 key columns against 2; give all parties the same"), "{error}");
+
+    assert_eq!(
+        refused("result = \"rows\"", "result = \"count\""),
+        "result: a count is of two parties, and the job has 3; ask for result = \"rows\", \"left\" or \"difference\""
+    );
+    assert_eq!(
+        refused("recipients = [\"bank\"]", "recipients = [\"bank\", \"clinic\"]"),
+        "recipients: 2 recipients of a job of 3 parties; name one: what all have in common is opened to one party"
+    );
+    assert_eq!(refused("\"auto\"", "\"dh\""), "protocol: dh is not for 3 parties; write protocol = \"auto\"");
+    assert_eq!(refused("\"clinic\"", "\"bureau\""), "parties[2].name: bureau stands twice; name different parties");
+    assert!(
+        refused("protocol =", "suite = \"sm\"\nprotocol =")
+            .contains("no protocol of suite sm opens rows-to-receiver between 3 parties")
+    );
+    let two = Spec::from_toml(&JOB.replace("\"dh\"", "\"multi\"")).unwrap();
+    let error = Plan::derive(&two, &banyan_protocols::CATALOGUE).unwrap_err().to_string();
+    assert_eq!(error, "protocol: multi is not for 2 parties; write protocol = \"auto\"");
 }
 
 /// The job with phone and name after the id, at both parties and in both grants.
@@ -443,11 +528,11 @@ fn a_cascade_has_a_stage_for_each_key_and_says_what_each_tells() {
 fn a_cascade_is_the_same_at_both_and_within_the_grants() {
     let two = "else_key = [[\"phone\", \"name\"]]\n";
     for (nth, to, expected) in [
-        (1, "", "parties[1].else_key: 0 keys against 1; give both parties the same number of keys, in the same order"),
+        (1, "", "parties[1].else_key: 0 keys against 1; give all parties the same number of keys, in the same order"),
         (
             1,
             "else_key = [[\"phone\"]]\n",
-            "parties[1].else_key[0]: 1 key columns against 2; give both parties the same number of key columns",
+            "parties[1].else_key[0]: 1 key columns against 2; give all parties the same number of key columns",
         ),
         (
             0,

@@ -12,6 +12,9 @@ use crate::grant::{Grant, Scenario};
 /// Rows of one party in one job: the largest band of every protocol, so that no approved job fails on its size after its
 /// run was spent. A job above it is split by its owner.
 pub const ROWS_MAX: u64 = banyan_protocols::psi::ecdh::BAND_MAX;
+/// Parties of one job. A protocol has at most three steps open at once with each other party, and the line to the relay,
+/// which all of them may share, carries 15.
+pub const PARTIES_MAX: usize = 6;
 /// Columns in one list of a spec.
 pub const COLUMNS_MAX: usize = 64;
 /// Keys after the first: each is a protocol run of its own over all rows.
@@ -45,28 +48,31 @@ impl Spec {
     }
 
     fn validate_parties(&self) -> Result<(), SpecError> {
-        if self.parties.len() != 2 {
+        if !(2..=PARTIES_MAX).contains(&self.parties.len()) {
             return fail(
                 "parties",
                 format!("{} parties given", self.parties.len()),
-                "operation intersect takes two [[parties]]",
+                format!("operation intersect takes 2 to {PARTIES_MAX} [[parties]]"),
             );
         }
-        if self.parties[0].name == self.parties[1].name {
+        let mut names = BTreeSet::new();
+        if let Some(at) = self.parties.iter().position(|party| !names.insert(&party.name)) {
             return fail(
-                "parties[1].name",
-                format!("{} stands twice", self.parties[1].name),
-                "name two different parties",
+                format!("parties[{at}].name"),
+                format!("{} stands twice", self.parties[at].name),
+                "name different parties",
             );
         }
-        if self.parties[0].key.len() != self.parties[1].key.len() {
+        let columns = self.parties[0].key.len();
+        if let Some(at) = self.parties.iter().position(|party| party.key.len() != columns) {
             return fail(
-                "parties[1].key",
-                format!("{} key columns against {}", self.parties[1].key.len(), self.parties[0].key.len()),
-                "give both parties the same number of key columns, in the same order of meaning",
+                format!("parties[{at}].key"),
+                format!("{} key columns against {columns}", self.parties[at].key.len()),
+                "give all parties the same number of key columns, in the same order of meaning",
             );
         }
-        self.validate_else_keys()?;
+        (1..self.parties.len()).try_for_each(|at| self.validate_else_keys(at))?;
+        self.validate_many()?;
         self.validate_interop()?;
         self.validate_sum()?;
         self.parties
@@ -75,20 +81,42 @@ impl Spec {
             .try_for_each(|(index, party)| validate_party(&format!("parties[{index}]"), party))
     }
 
-    fn validate_else_keys(&self) -> Result<(), SpecError> {
-        let (first, second) = (&self.parties[0].else_key, &self.parties[1].else_key);
-        if first.len() != second.len() {
+    /// Among three parties or more one learns which of its rows all others have, and nobody anything else.
+    fn validate_many(&self) -> Result<(), SpecError> {
+        if self.parties.len() == 2 {
+            return Ok(());
+        }
+        if matches!(self.result, ResultKind::Count | ResultKind::Sum) {
             return fail(
-                "parties[1].else_key",
-                format!("{} keys against {}", second.len(), first.len()),
-                "give both parties the same number of keys, in the same order of meaning",
+                "result",
+                format!("a {} is of two parties, and the job has {}", self.result.name(), self.parties.len()),
+                "ask for result = \"rows\", \"left\" or \"difference\"",
             );
         }
-        if let Some(at) = first.iter().zip(second).position(|(first, second)| first.len() != second.len()) {
+        if self.recipients.len() > 1 {
             return fail(
-                format!("parties[1].else_key[{at}]"),
-                format!("{} key columns against {}", second[at].len(), first[at].len()),
-                "give both parties the same number of key columns, in the same order of meaning",
+                "recipients",
+                format!("{} recipients of a job of {} parties", self.recipients.len(), self.parties.len()),
+                "name one: what all have in common is opened to one party",
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_else_keys(&self, at: usize) -> Result<(), SpecError> {
+        let (first, second) = (&self.parties[0].else_key, &self.parties[at].else_key);
+        if first.len() != second.len() {
+            return fail(
+                format!("parties[{at}].else_key"),
+                format!("{} keys against {}", second.len(), first.len()),
+                "give all parties the same number of keys, in the same order of meaning",
+            );
+        }
+        if let Some(key) = first.iter().zip(second).position(|(first, second)| first.len() != second.len()) {
+            return fail(
+                format!("parties[{at}].else_key[{key}]"),
+                format!("{} key columns against {}", second[key].len(), first[key].len()),
+                "give all parties the same number of key columns, in the same order of meaning",
             );
         }
         if self.is_cascade() && matches!(self.result, ResultKind::Count | ResultKind::Sum) {
@@ -172,7 +200,7 @@ impl Spec {
                 Some(_) => Ok(()),
                 None => fail("recipients", format!("{recipient} is no party of this job"), self.one_of_the_parties()),
             }),
-            (n, _) => fail("recipients", format!("{n} recipients"), "name one party, or both"),
+            (n, _) => fail("recipients", format!("{n} recipients"), "name one party, or of two both"),
         }
     }
 

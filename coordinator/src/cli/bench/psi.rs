@@ -1,4 +1,4 @@
-//! `banyan bench psi`: the intersection of two made-up files, by two real nodes over real sockets.
+//! `banyan bench psi`: the intersection of made-up files, by real nodes over real sockets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use banyan_proto::evidence::RunMetrics;
 use banyan_proto::job::{AUTO, Band, Network, Plan, ResultKind, Spec};
 use banyan_protocols::CATALOGUE;
 use banyan_protocols::catalogue::{Descriptor, Form, Parameters, Sizes, Suite};
-use banyan_protocols::party::{PartyId, Role};
+use banyan_protocols::party::PartyId;
 use banyan_protocols::psi::interop::Interop;
 use banyan_protocols::sim::Net;
 use clap::{Args, Parser, ValueEnum};
@@ -38,8 +38,9 @@ Both files have 18-character ids, half of the smaller one in common. wall_s is r
 and writing the CSV, between nodes that are connected; processes, keys, approvals and handshakes are in setup_s. rounds are \
 the plan's. cpu_s and peak_rss_mb are of each node's process. With --via memory both parties are in one process, the \
 network's time is simulated, files are left out, and rounds are counted. What no job opens as a file is always measured \
-so: circuit (its shares are opened in the bench only) and multi (with two senders). interop runs between two nodes by the \
-interconnection standard's wire, without TLS and without a coordinator.
+so: circuit, whose shares are opened in the bench only. multi is measured with two senders, of whom the second has half as \
+many ids in common with the receiver. interop runs between two nodes by the interconnection standard's wire, without TLS \
+and without a coordinator.
 
 --net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
 proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
@@ -63,7 +64,7 @@ pub(crate) struct PsiArgs {
     /// The job's memory at each node, beyond which it goes in buckets
     #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(64..=1 << 20))]
     memory_mb: u32,
-    /// Two nodes over sockets, or the protocol alone in this process
+    /// Nodes over sockets, or the protocol alone in this process
     #[arg(long, value_enum, default_value_t = Via::Processes)]
     via: Via,
     /// The network between the parties
@@ -148,24 +149,29 @@ impl Measured {
         let suite = named.map_or(suite(args), |named| named.suite);
         let form = named.and_then(|named| named.forms.first());
         let (result, sum) = match form {
-            Some(Form::Sum) => ("sum", ["sum = \"amount\"", "sum = [\"amount\"]"]),
+            Some(Form::Sum) => ("sum", ["\nsum = \"amount\"", "\nsum = [\"amount\"]"]),
             Some(Form::Cardinality) => ("count", [""; 2]),
             _ => ("rows", [""; 2]),
         };
         let network = args.net.declared();
-        let interop = Interop::named(&entry).is_some();
+        let interop = if Interop::named(&entry).is_some() { "interop = true" } else { "" };
+        let each = |table: &str, name: &str, rest: &str| -> String {
+            let set = "dataset = \"ids\"\nkey = [\"id\"]";
+            let senders = senders(named.map_or("", |named| named.name));
+            senders.iter().map(|sender| format!("[[{table}]]\n{name} = \"{sender}\"\n{set}{rest}\n\n")).collect()
+        };
+        let rows = format!("\nrows_at_most = {}{}", sets.sender, sum[0]);
         let text = include_str!("psi.toml")
             .replace("\"PROTOCOL\"", &toml::Value::String(entry).to_string())
             .replace("SUITE", suite.name())
-            .replace("INTEROP", if interop { "true" } else { "false" })
+            .replace("INTEROP", interop)
             .replace("RESULT", result)
-            .replace("SUM_OF", sum[0])
-            .replace("SUM_GRANT", sum[1])
+            .replace("SENDERS", &each("parties", "name", &rows))
+            .replace("SENDER_GRANTS", &each("scenario.grants", "party", &format!("{}\n{interop}", sum[1])))
             .replace("MBPS", &network.bandwidth_mbps.to_string())
             .replace("RTT_MS", &network.rtt_ms.to_string())
             .replace("MEMORY_MB", &args.memory_mb.to_string())
-            .replace("RECEIVER_ROWS", &sets.receiver.to_string())
-            .replace("SENDER_ROWS", &sets.sender.to_string());
+            .replace("RECEIVER_ROWS", &sets.receiver.to_string());
         check::bundled(&text).map(|job| Self::Job(Box::new(job)))
     }
 
@@ -213,9 +219,13 @@ fn alone(named: &Descriptor, sets: Sets) -> Option<Parameters> {
     let p = Parameters::new(Sizes { receiver: band(sets.receiver), sender: band(sets.sender) }, form);
     match form {
         Form::Shares => Some(Parameters { columns: 1, ..p }),
-        _ if named.name == "multi" => Some(Parameters { senders: 2, ..p }),
         _ => None,
     }
+}
+
+/// Who sends: two where a protocol is for three parties or more.
+fn senders(protocol: &str) -> &'static [&'static str] {
+    if protocol == "multi" { &["sender-1", "sender-2"] } else { &["sender"] }
 }
 
 /// Measures.
@@ -264,7 +274,11 @@ async fn processes(
     let done = local::run(&Order { programs, spec, plan, data: &data, out: &out, way, progress: &progress }).await?;
     drop(progress);
     let csv = |index: usize| data[&spec.parties[index].name].join("ids.csv");
-    let expected = oracle::common(&csv(0), &csv(1), "id")?;
+    let mut expected = oracle::common(&csv(0), &csv(1), "id")?;
+    for other in 2..spec.parties.len() {
+        let theirs = oracle::keys(&csv(other), "id")?;
+        expected.retain(|id| theirs.contains(id));
+    }
     let result = done.outputs.iter().find_map(|output| output.file());
     let result = result.ok_or_else(|| Failure::No("nobody received a result".into()))?;
     let (matches, correct) = match spec.result {
@@ -318,13 +332,13 @@ pub(super) fn figures(
 
 pub(super) fn write_files(spec: &Spec, sets: Sets, files: &Homes) -> Result<BTreeMap<PartyId, PathBuf>, Failure> {
     let mut data = BTreeMap::new();
-    for (party, role) in spec.parties.iter().zip([Role::Receiver, Role::Sender]) {
+    for (party, number) in spec.parties.iter().zip(0..) {
         let dir = files.home(party.name.as_str());
         let file = dir.join("ids.csv");
-        let written = fs::create_dir(&dir).and_then(|()| match role {
-            Role::Receiver => write_csv(&file, sets.of_receiver()),
-            Role::Sender if party.sum.is_some() => write_amounts(&file, sets.of_sender()),
-            Role::Sender => write_csv(&file, sets.of_sender()),
+        let written = fs::create_dir(&dir).and_then(|()| match number {
+            0 => write_csv(&file, sets.of_receiver()),
+            _ if party.sum.is_some() => write_amounts(&file, sets.of_sender()),
+            sender => write_csv(&file, sets.of_sender_number(sender - 1)),
         });
         written.map_err(|error| Failure::not_now(format!("{}: cannot be written: {error}", file.display())))?;
         data.insert(party.name.clone(), dir);
@@ -397,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_job_opens_is_measured_in_memory_and_right() {
+    fn whatever_is_measured_in_memory_is_right() {
         for (protocol, matches) in [("circuit", 15), ("sum", 15), ("multi", 7), ("cardinality", 15)] {
             let args = asked_for(&format!("--protocol {protocol} --size 333 --receiver-size 31 --via memory"));
             let measured = Measured::of(&args).ok().unwrap();
@@ -409,6 +423,18 @@ mod tests {
             assert!(figures.correct && figures.matches == matches, "{protocol}: {figures:?}");
             assert_eq!(measured.via(&args), Via::Memory);
         }
+    }
+
+    #[test]
+    fn sums_and_three_parties_are_jobs_and_shares_are_not() {
+        let (spec, plan) = job("--protocol sum --size 333");
+        assert_eq!(
+            (spec.result, spec.parties.len(), plan.stages[0].parameters().unwrap().columns),
+            (ResultKind::Sum, 2, 1)
+        );
+        let (spec, plan) = job("--protocol multi --size 333");
+        assert_eq!((spec.parties.len(), plan.stages[0].parameters().unwrap().senders), (3, 2));
+        assert!(matches!(Measured::of(&asked_for("--protocol circuit --size 333")), Ok(Measured::Alone(..))));
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn networks(spec: &Spec) -> [(&'static str, String, Line); 3] {
 pub(crate) fn explain(spec: &Spec, plan: &Plan) -> Result<String, SpecError> {
     let mut out = String::new();
     line(&mut out, "job", &format!("{}  {}", spec.name, spec.digest()));
-    line(&mut out, "computes", computes(spec));
+    line(&mut out, "computes", &computes(spec));
     line(&mut out, "protocol", &protocol(plan));
     line(&mut out, "recipients", &list(&spec.recipients, "nobody"));
     line(&mut out, "minimum", &format!("nothing is opened below {} common rows", grouped(spec.minimum_result)));
@@ -110,7 +110,12 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
         let disclosed = protocol.disclosures(stage.parameters()?.form);
         let told = |to: Role, what: Learns| disclosed.iter().any(|d| d.to == to && d.learns == what);
         for (party, role) in roster.iter() {
-            let other = roster.holder(role.other()).map_or("the other", PartyId::as_str);
+            let others: Vec<&str> = roster.holders(role.other()).map(PartyId::as_str).collect();
+            let other = others.join(" or ");
+            if told(role, Learns::IntersectionOfAll) {
+                sentences
+                    .push(format!("{party} does not learn which of its rows only some of {} have", others.join(", ")));
+            }
             if told(role, Learns::Intersection) || told(role, Learns::IntersectionOfAll) {
                 sentences.push(format!("{party} learns nothing of {other}'s rows that have no key among its own"));
             } else if told(role, Learns::IntersectionSize) {
@@ -185,15 +190,16 @@ fn claim(plan: &Plan) -> &'static str {
     protocol.map_or("none", |protocol| protocol.descriptor().security)
 }
 
-fn computes(spec: &Spec) -> &'static str {
-    match (spec.result, spec.recipients.len()) {
+fn computes(spec: &Spec) -> String {
+    let told = match (spec.result, spec.recipients.len()) {
         (ResultKind::Rows, 1) => "which keys both data sets have; the recipient gets its own rows of them",
         (ResultKind::Rows, _) => "which keys both data sets have; each recipient gets its own rows of them",
         (ResultKind::Left, _) => "which keys both data sets have; a recipient gets all its own rows, flagged by it",
         (ResultKind::Difference, _) => "which keys both data sets have; a recipient gets its own rows without one",
         (ResultKind::Count, _) => "how many keys both data sets have; the recipient gets one number",
         (ResultKind::Sum, _) => "the sum of a column over the keys both data sets have; the recipient gets one number",
-    }
+    };
+    if spec.parties.len() == 2 { told.to_owned() } else { told.replacen("both", "all", 1) }
 }
 
 fn keys(spec: &Spec) -> String {
@@ -300,6 +306,26 @@ mod tests {
             "in one building (1 Gbit/s, 0.2 ms)",
             "as the job declares (1000 Mbit/s, 1 ms)",
             ": the first to be done of suite intl over 1000 Mbit/s and 1 ms round trip, as expected: ",
+        ] {
+            assert!(text.contains(said), "{said:?} is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn of_three_parties_each_reads_what_it_does_not_learn() {
+        let (at, scenario) = (EXAMPLE.rfind("\n[[parties]]").unwrap(), EXAMPLE.find("# The scenario is").unwrap());
+        let third = |text: &str| text.replace("bureau", "clinic");
+        let grant = EXAMPLE.rfind("[[scenario.grants]]").unwrap();
+        let (theirs, scenario) = (&EXAMPLE[at..scenario], &EXAMPLE[scenario..]);
+        let job = format!("{}{theirs}{}{scenario}\n{}", &EXAMPLE[..at], third(theirs), third(&EXAMPLE[grant..]));
+        let (spec, plan) = parse(&job).unwrap();
+        let text = explain(&spec, &plan).unwrap();
+        for said in [
+            "which keys all data sets have; the recipient gets its own rows of them",
+            "bank learns which of its own rows have a key in each of people of bureau and people of clinic, if there are",
+            "bank does not learn which of its rows only some of bureau, clinic have",
+            "bank learns nothing of bureau or clinic's rows that have no key among its own",
+            "clinic does not learn how many rows bank brings, only the band",
         ] {
             assert!(text.contains(said), "{said:?} is missing in:\n{text}");
         }

@@ -211,8 +211,8 @@ impl Scene {
                 Way::Relay => None,
                 Way::Direct => Some(listens()?),
                 Way::Slow(_) => {
-                    // two parties: what comes back from one goes into the other
-                    let (towards, back) = (&lines[index], &lines[(index + 1) % lines.len()]);
+                    // what comes back from one goes into the other; of more than two, all but the first into the first
+                    let (towards, back) = (&lines[index], &lines[usize::from(index == 0)]);
                     let proxy = Proxy::start(&listens()?, towards.clone(), back.clone()).await?;
                     let url = proxy.url();
                     self.proxies.push(proxy);

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use futures::future::BoxFuture;
 
-use super::{BAND_MAX, Half, Multi, SENDERS_MAX};
+use super::{BAND_MAX, Half, Multi};
 use crate::catalogue::{Cost, Descriptor, Disclosure, Form, Input, Learns, Output, Parameters, Protocol, Suite};
 use crate::error::Result;
 use crate::message::FRAME_HEADER;
@@ -36,7 +36,7 @@ impl Protocol for Multi {
     }
 
     fn senders(&self) -> RangeInclusive<u32> {
-        2..=SENDERS_MAX
+        2..=u32::MAX
     }
 
     fn memory(&self, p: &Parameters, role: Role) -> u64 {

@@ -58,9 +58,6 @@ use crate::session::Session;
 /// The largest band: the store of one of 2^27 items is within [`crate::ot::vole::LENGTH_MAX`].
 pub const BAND_MAX: u64 = 1 << 27;
 
-/// The most senders: with the receiver a job of 16 parties, each connected with each.
-pub const SENDERS_MAX: u32 = 15;
-
 /// The protocol of this module.
 #[derive(Clone, Copy, Debug)]
 pub struct Multi;
