@@ -27,6 +27,10 @@ pub const APPROVERS_MAX: usize = 16;
 pub const MEMORY_MB_MIN: u32 = 64;
 /// The largest memory limit of an attempt in MiB: one TiB.
 pub const MEMORY_MB_MAX: u32 = 1 << 20;
+/// The longest use of one key: a year.
+pub const EPOCH_S_MAX: u32 = 366 * 24 * 60 * 60;
+/// The most answers in that time: with 2^28 tags false matches stay below 2^-32.
+pub const ANSWERS_MAX: u64 = 1 << 36;
 /// The most worker threads.
 pub const THREADS_MAX: u32 = 1024;
 
@@ -61,6 +65,13 @@ pub struct Config {
     /// The reviews that must stand before an approval counts, in their order.
     #[serde(default)]
     pub required_reviews: Vec<RequiredReview>,
+    /// Seconds for which a set that was prepared for `unbalanced` is used under one key. Default 2592000: thirty days.
+    #[serde(default = "default_epoch_s")]
+    pub epoch_s: u32,
+    /// How many keys one party may have answered under one scenario by `unbalanced`, in any `epoch_s`: more could be guesses at
+    /// who is in a set. Default 1048576.
+    #[serde(default = "default_answers_per_epoch")]
+    pub answers_per_epoch: u64,
     /// Whether `banyan-node interop run --plaintext` may speak without TLS: for tests. Default false.
     #[serde(default)]
     pub interop_plaintext: bool,
@@ -92,6 +103,8 @@ impl Config {
             threads: 0,
             approvers: Vec::new(),
             required_reviews: Vec::new(),
+            epoch_s: default_epoch_s(),
+            answers_per_epoch: default_answers_per_epoch(),
             interop_plaintext: false,
             coordinator: None,
         }
@@ -172,6 +185,12 @@ impl Config {
         if self.threads > THREADS_MAX {
             return wrong("threads", format!("{} threads", self.threads));
         }
+        if !(1..=EPOCH_S_MAX).contains(&self.epoch_s) {
+            return wrong("epoch_s", format!("{} seconds", self.epoch_s));
+        }
+        if self.answers_per_epoch > ANSWERS_MAX {
+            return wrong("answers_per_epoch", format!("{} answers", self.answers_per_epoch));
+        }
         if self.data_dir.as_os_str().is_empty() {
             return wrong("data_dir", "empty".into());
         }
@@ -219,6 +238,18 @@ impl Config {
         );
         field("Worker threads of the protocols; 0: one per core.", "threads", Some(self.threads.to_string()), "");
         field("The public keys whose approval counts. None: no job runs.", "approvers", Some(keys), "");
+        field(
+            "Seconds for which a set prepared for protocol unbalanced is used under one key.",
+            "epoch_s",
+            Some(self.epoch_s.to_string()),
+            "",
+        );
+        field(
+            "Keys that one party may have answered under one scenario by protocol unbalanced, in any such time.",
+            "answers_per_epoch",
+            Some(self.answers_per_epoch.to_string()),
+            "",
+        );
         if self.interop_plaintext {
             let about = "For tests: lets `banyan-node interop run --plaintext` speak without TLS.";
             field(about, "interop_plaintext", Some("true".into()), "");
@@ -279,6 +310,15 @@ fn default_memory_mb() -> u32 {
     1024
 }
 
+fn default_epoch_s() -> u32 {
+    30 * 24 * 60 * 60
+}
+
+/// 256 queries of 4096 keys; of the 2^34 or so national ids of a region and decade, one in 16384.
+fn default_answers_per_epoch() -> u64 {
+    1 << 20
+}
+
 /// What would be right, by field.
 fn remedy(field: &str) -> String {
     let field = field.split('[').next().unwrap_or(field);
@@ -294,6 +334,8 @@ fn remedy(field: &str) -> String {
         "required_reviews" => {
             format!("write [[required_reviews]] with reviewer and key, at most {APPROVERS_MAX}")
         }
+        "epoch_s" => format!("give 1 to {EPOCH_S_MAX} seconds"),
+        "answers_per_epoch" => format!("give 0 to {ANSWERS_MAX}"),
         "interop_plaintext" => "leave it out, or write interop_plaintext = true for tests".into(),
         "coordinator" | "coordinator.key" => "run `banyan-node join` with an invite of the coordinator".into(),
         _ => "`banyan-node init` in another --home writes a whole one to compare with".into(),

@@ -194,6 +194,11 @@ impl fmt::Display for Disclosure {
                 write!(f, "{} learns how many rows the {} has in common with it", self.to, self.about)
             }
             Learns::Sum => write!(f, "{} learns the sum of the {}'s numbers in common rows", self.to, self.about),
+            Learns::Changes => write!(
+                f,
+                "{} learns, while the {} keeps its key, which rows it asked for came or went since, and about how many others",
+                self.to, self.about
+            ),
             Learns::Minimum => {
                 write!(
                     f,
@@ -224,6 +229,9 @@ pub enum Learns {
     Sum,
     /// Whether as many rows as agreed are in both sets.
     Minimum,
+    /// From runs under one key: which of the rows that the learner asked for came or went in between, and about how many of
+    /// the others.
+    Changes,
 }
 
 /// What one role spends.

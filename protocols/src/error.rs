@@ -133,18 +133,6 @@ pub enum InputError {
         /// Position of the second.
         second: u64,
     },
-    /// An item to be added that the prepared set has.
-    #[error("item {item} is in the prepared set: leave it out")]
-    Present {
-        /// Its position among those to be added.
-        item: u64,
-    },
-    /// An item to be taken away that the prepared set has not.
-    #[error("item {item} is not in the prepared set: leave it out")]
-    Absent {
-        /// Its position among those to be taken away.
-        item: u64,
-    },
     /// A column that has not one number per row.
     #[error("a column of {got} numbers for {rows} rows")]
     Rows {

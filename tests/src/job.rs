@@ -5,6 +5,8 @@
 pub struct Job {
     /// Its name.
     pub name: String,
+    /// Its protocol.
+    pub protocol: String,
     /// Rows at each party, at most.
     pub rows_at_most: usize,
     /// Seconds for an attempt.
@@ -26,6 +28,7 @@ impl Job {
     pub fn new(name: &str, rows_at_most: usize) -> Self {
         Self {
             name: name.to_owned(),
+            protocol: "dh".into(),
             rows_at_most,
             deadline_s: 50,
             buckets_min: 1,
@@ -38,13 +41,14 @@ impl Job {
 
     /// As a developer writes it.
     pub fn to_toml(&self) -> String {
-        let Self { name, rows_at_most, deadline_s, buckets_min, scenario, valid_from, valid_until, runs } = self;
+        let Self { name, protocol, rows_at_most, deadline_s, buckets_min, scenario, valid_from, valid_until, runs } =
+            self;
         format!(
             r#"
 version = 1
 name = "{name}"
 operation = "intersect"
-protocol = "dh"
+protocol = "{protocol}"
 result = "rows"
 recipients = ["bank"]
 minimum_result = 5

@@ -35,6 +35,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::AlreadySpent { .. }
             | StoreError::Exhausted { .. }
+            | StoreError::Answered { .. }
             | StoreError::Denied { .. }
             | StoreError::PinnedOtherwise { .. }
             | StoreError::KeyInUse { .. } => Self::refused(error),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::admin::Snapshot;
 use crate::audit;
 use crate::config::{Config, Home};
+use crate::jobs::epochs::{self, Label};
 use crate::keys;
 use crate::store::{Attempt, Ending, Store};
 use banyan_proto::audit::Act;
@@ -38,6 +39,7 @@ impl Status {
         let offers = offers::all(&store)?;
         let (jobs_text, jobs) = jobs(home, &store, &offers.read)?;
         let (budgets_text, budgets) = budgets(home, &store, &offers.read)?;
+        let (epochs_text, epochs) = epochs(home, &config, &store)?;
         let halted = store.halted()?;
         let peers: Vec<String> = store.peers()?.iter().map(|peer| peer.name.to_string()).collect();
 
@@ -56,7 +58,7 @@ impl Status {
                 "        introduced, not confirmed: {names} (`banyan-node peer confirm NAME FINGERPRINT`)\n"
             ));
         }
-        text.push_str(&format!("{jobs_text}{}{budgets_text}", offers.passed_over()));
+        text.push_str(&format!("{jobs_text}{}{budgets_text}{epochs_text}", offers.passed_over()));
         let object = json!({
             "name": config.name,
             "key": me,
@@ -68,6 +70,7 @@ impl Status {
             "jobs": jobs,
             "unreadable": offers.unreadable(),
             "budgets": budgets,
+            "epochs": epochs,
         });
         Ok(Answer::yes(text, object))
     }
@@ -145,6 +148,36 @@ fn ending(attempt: &Attempt) -> String {
 
 fn percent(done: u64, total: u64) -> String {
     if total == 0 { String::new() } else { format!("{} %", u128::from(done) * 100 / u128::from(total)) }
+}
+
+/// One line for each prepared set, with how many answers it gave, and for each set of tags that is kept.
+fn epochs(home: &Home, config: &Config, store: &Store) -> Result<(String, Vec<Value>), Failure> {
+    let labels = epochs::labels(&home.epochs()).map_err(|error| Failure::not_now(format!("the epochs: {error}")))?;
+    let since_s = Timestamp::now().as_second() - i64::from(config.epoch_s);
+    let mut rows = vec![row(["KEPT", "SCENARIO", "DATA SET", "WITH", "ENDS", "ANSWERED"])];
+    let mut epochs = Vec::new();
+    for (_, Label { of, scenario, ends }) in labels {
+        let mine = of.sender == config.name;
+        let (kept, with) = if mine { ("prepared", &of.receiver) } else { ("tags", &of.sender) };
+        let answered = match mine {
+            true => Some(store.answered(&of.scenario, &of.receiver, since_s)?),
+            false => None,
+        };
+        let max = config.answers_per_epoch;
+        let of_max = answered.map_or_else(String::new, |n| format!("{} of {}", grouped(n), grouped(max)));
+        rows.push(row([kept, scenario.as_str(), of.dataset.as_str(), with.as_str(), &ends.to_string(), &of_max]));
+        epochs.push(json!({
+            "kept": kept,
+            "scenario": of.scenario,
+            "dataset": of.dataset,
+            "key": of.key,
+            "with": with,
+            "ends": ends,
+            "answered": answered,
+            "answers_at_most": answered.map(|_| max),
+        }));
+    }
+    Ok((if epochs.is_empty() { String::new() } else { format!("\n{}", table(&rows)) }, epochs))
 }
 
 /// One line per scenario: what is spent of it, by the store or the log, whichever has more, as the policy counts.

@@ -98,6 +98,11 @@ impl Home {
         self.results().join(format!("{name}-{}-{attempt}", job.short()))
     }
 
+    /// What jobs of `unbalanced` keep from one to the next: prepared sets with their keys, and tags.
+    pub fn epochs(&self) -> PathBuf {
+        self.0.join("epochs")
+    }
+
     /// Spill files of the local engine, which are emptied at start.
     pub fn tmp(&self) -> PathBuf {
         self.0.join("tmp")

@@ -26,6 +26,8 @@ fn full() -> Config {
             RequiredReview { reviewer: Reviewer::Operator, key },
             RequiredReview { reviewer: Reviewer::Authority, key },
         ],
+        epoch_s: 3600,
+        answers_per_epoch: 5000,
         interop_plaintext: true,
         coordinator: Some(Coordinator { url: "[::1]:7450".into(), key }),
         ..Config::new(PartyId::new("bank").unwrap())

@@ -26,6 +26,7 @@ use super::failure::Failure;
 use super::live::Live;
 use super::release::{self, Agreed, Subject};
 use super::result;
+use super::unbalanced;
 use crate::audit::contradiction;
 use crate::data::Keys;
 
@@ -130,11 +131,16 @@ async fn stages(
         let (attempt, why) = (basis.id.attempt, &basis.plan.reason);
         desk.record(Act::Run, basis.id.job, format!("attempt {attempt} {} {}: {why}", stage.protocol, stage.form))?;
         let (items, places) = learned.sought(pinned, items);
-        let input = match numbers.take() {
-            Some(column) => Input::Table { items, columns: vec![column] },
-            None => Input::Items(items),
+        let output = match (protocol.descriptor().name, numbers.take()) {
+            (unbalanced::NAME, _) => {
+                unbalanced::Run { stage, number, session, parameters }.play(desk, basis, task.role(), items).await?
+            }
+            (_, Some(column)) => {
+                let input = Input::Table { items, columns: vec![column] };
+                protocol.run(session, task.role(), parameters, input).await?
+            }
+            _ => protocol.run(session, task.role(), parameters, Input::Items(items)).await?,
         };
-        let output = protocol.run(session, task.role(), parameters, input).await?;
         learned = learned.then(output, pinned, places.as_deref())?;
         let meter = session.meter();
         basis.metrics.bytes_out += meter.bytes_out();

@@ -47,6 +47,7 @@ impl Failure {
             "stopped" => "stopped, or the node was shut down",
             "restarted" => "the node was restarted during the attempt; the job may be tried again",
             "below-minimum" => "the result is below the minimum size, and was not opened",
+            "answers-exhausted" => "a party asked for more answers about the other's keys than it may have for now",
             "clock" => "the node's clock is off",
             "busy" => "the node runs as many attempts as it may; the job may be tried again",
             "spent" => "this attempt was made before; propose the job again for a new one",
@@ -86,6 +87,7 @@ impl From<StoreError> for Failure {
         let code = match &error {
             StoreError::AlreadySpent { .. } => "spent",
             StoreError::Exhausted { .. } => "runs-exhausted",
+            StoreError::Answered { .. } => "answers-exhausted",
             _ => "store",
         };
         Self::new(code, error.to_string())

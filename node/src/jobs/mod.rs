@@ -7,6 +7,7 @@ mod basis;
 mod buckets;
 mod checkpoint;
 mod desk;
+pub(crate) mod epochs;
 mod failure;
 pub(crate) mod interop;
 mod line;
@@ -14,6 +15,7 @@ mod live;
 mod recover;
 mod release;
 mod result;
+mod unbalanced;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +52,8 @@ const _: () = assert!(
 const REASON_MAX: usize = 300;
 /// How often the store is asked whether people changed something: a halt takes effect within this time.
 const POLL: Duration = Duration::from_millis(100);
+/// How often keys and tags are looked through for what has ended.
+const SWEEP: Duration = Duration::from_secs(60);
 /// How often a running attempt tells how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
@@ -81,6 +85,7 @@ impl Jobs {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
         self.desk.settle()?;
         let mut poll = tokio::time::interval(POLL);
+        let mut sweep = tokio::time::interval(SWEEP);
         let mut seen = self.desk.what_people_touched().ok();
         loop {
             tokio::select! {
@@ -106,6 +111,7 @@ impl Jobs {
                     }
                     self.stop_what_is_no_longer_allowed(changed);
                 }
+                _ = sweep.tick() => self.desk.forget_epochs(false),
                 Some(done) = self.tasks.join_next() => {
                     if let Ok((id, outcome)) = done {
                         self.finish(id, outcome).await;
@@ -158,6 +164,7 @@ impl Jobs {
 
     /// Decides on every offer that waits, after people changed something.
     async fn reconsider(&mut self) {
+        self.desk.forget_epochs(false);
         match self.desk.waiting_offers() {
             Ok(jobs) => {
                 for job in jobs {

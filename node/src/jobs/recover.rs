@@ -27,6 +27,7 @@ impl Desk {
                 }
             }
         }
+        self.forget_epochs(true);
         self.forget_ended()
     }
 

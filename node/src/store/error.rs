@@ -26,6 +26,21 @@ pub enum StoreError {
         /// The runs it has.
         runs: u32,
     },
+    /// A party asks for more answers than it may have.
+    #[error(
+        "{peer} asks for {asked} answers, and {left} are left of the {max} that it may have: wait until earlier ones are past, \
+         or raise answers_per_epoch in config.toml"
+    )]
+    Answered {
+        /// The party.
+        peer: PartyId,
+        /// How many it asks for.
+        asked: u64,
+        /// How many are left.
+        left: u64,
+        /// How many it may have.
+        max: u64,
+    },
     /// The approver said no before, and a no is final.
     #[error("{by} denied scenario {} before, and a no is final; propose a new scenario", .scenario.short())]
     Denied {

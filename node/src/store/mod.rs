@@ -3,6 +3,7 @@
 //! The daemon and the commands open it at once: write-ahead log, every commit synchronised to the disk before it is
 //! acknowledged. Calls are short and block. A run is spent here before the act, and never refunded.
 
+mod answers;
 mod approvals;
 mod attempts;
 mod checkpoints;
@@ -22,6 +23,7 @@ use banyan_proto::job::When;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use answers::Asked;
 pub use approvals::Halt;
 pub use attempts::{Attempt, Ending, Phase, Progress};
 pub use checkpoints::JobCheckpoint;

@@ -10,7 +10,7 @@ use super::{Result, StoreError};
 /// `BNYN`: whose database it is.
 const APPLICATION_ID: i64 = 0x424e_594e;
 /// The version of the tables below. An older file gets what it lacks when it is opened.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long a writer waits for another: commits take milliseconds, a slow disk a second.
 const BUSY: Duration = Duration::from_secs(10);
 /// How long an opener sleeps before it tries again.
@@ -72,6 +72,16 @@ CREATE TABLE buckets (
 ) STRICT;
 ";
 
+/// What version 3 has more than version 2.
+const ANSWERS: &str = "
+CREATE TABLE answers (
+    job BLOB NOT NULL, attempt INTEGER NOT NULL, stage INTEGER NOT NULL,
+    scenario BLOB NOT NULL, peer TEXT NOT NULL, count INTEGER NOT NULL, at_s INTEGER NOT NULL,
+    PRIMARY KEY (job, attempt, stage)
+) STRICT;
+CREATE INDEX answers_of ON answers (scenario, peer);
+";
+
 /// Opens or makes the database, checks that it is sound and of this version.
 pub(super) fn open(file: &Path) -> Result<Connection> {
     let until = Instant::now() + BUSY;
@@ -114,6 +124,9 @@ fn make_or_recognise(connection: &mut Connection, file: &Path) -> Result<()> {
     }
     if found < 2 {
         transaction.execute_batch(CHECKPOINTS)?;
+    }
+    if found < 3 {
+        transaction.execute_batch(ANSWERS)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)

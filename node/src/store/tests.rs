@@ -271,9 +271,9 @@ fn a_damaged_or_foreign_or_newer_file_is_refused_with_what_to_do() {
     assert!(error.contains("it is a database, but not of a node"), "{error}");
 
     let place = Place::new();
-    place.open().write(|t| Ok(t.pragma_update(None, "user_version", 3)?)).unwrap();
+    place.open().write(|t| Ok(t.pragma_update(None, "user_version", 4)?)).unwrap();
     let error = Store::open(&place.home).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 4, known: 3, .. }), "{error}");
 
     let place = Place::new();
     let store = place.open();
@@ -289,12 +289,40 @@ fn a_file_of_the_first_version_gets_what_it_lacks_and_keeps_what_it_has() {
     let store = place.open();
     store.begin_attempt(&JOB, 1).unwrap();
     store
-        .write(|t| Ok(t.execute_batch("DROP TABLE buckets; DROP TABLE checkpoints; PRAGMA user_version = 1")?))
+        .write(|t| {
+            Ok(t.execute_batch(
+                "DROP TABLE answers; DROP TABLE buckets; DROP TABLE checkpoints; PRAGMA user_version = 1",
+            )?)
+        })
         .unwrap();
     drop(store);
     let store = place.open();
     assert_eq!((store.attempts(&JOB).unwrap().len(), store.checkpoint(&JOB).unwrap()), (1, None));
     store.begin_checkpoint(&JOB, &Digest([1; 32]), 1).unwrap();
+}
+
+#[test]
+fn answers_are_counted_of_one_party_under_one_scenario_and_stay_counted() {
+    let place = Place::new();
+    let store = place.open();
+    let (bank, insurer) = (PartyId::new("bank").unwrap(), PartyId::new("insurer").unwrap());
+    let (scenario, other) = (Digest([3; 32]), Digest([4; 32]));
+    let ask = |peer, scenario, attempt, count| {
+        let asked = Asked { scenario, peer, job: &JOB, attempt, stage: 0, count };
+        store.spend_answers(&asked, 0, 100)
+    };
+    ask(&bank, &scenario, 1, 64).unwrap();
+    assert!(ask(&bank, &scenario, 1, 1).is_err(), "an attempt asks once");
+    let error = ask(&bank, &scenario, 2, 37).unwrap_err();
+    assert!(matches!(error, StoreError::Answered { asked: 37, left: 36, max: 100, .. }), "{error}");
+    ask(&bank, &scenario, 2, 36).unwrap();
+    ask(&insurer, &scenario, 3, 100).unwrap();
+    ask(&bank, &other, 4, 100).unwrap();
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.answered(&scenario, &bank, 0).unwrap(), 100);
+    let now = jiff::Timestamp::now().as_second();
+    assert_eq!(store.answered(&scenario, &bank, now + 1).unwrap(), 0, "earlier ones are past");
 }
 
 #[test]

@@ -54,6 +54,12 @@ impl Told<'_> {
                  and not how many they are; who asks again with one row more or less learns the number of that row",
                 self.summed(d.about)
             )],
+            Learns::Changes => vec![format!(
+                "{who} keeps tags of {there} until the key they were made with ends, which all jobs of this scenario share: from \
+                 each later one it learns which of the rows it asked for in an earlier one came to {there} or went from it, and \
+                 about how many other rows did; tags of rows that went stay with it until then, and tell nothing of a row it \
+                 does not ask for"
+            )],
             Learns::Minimum => {
                 vec![format!("{who} learns whether at least {least} of its rows have a key in {there}")]
             }

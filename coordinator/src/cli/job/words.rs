@@ -117,7 +117,11 @@ pub(crate) fn hidden(spec: &Spec, plan: &Plan) -> Result<Vec<String>, SpecError>
                     .push(format!("{party} does not learn which of its rows only some of {} have", others.join(", ")));
             }
             if told(role, Learns::Intersection) || told(role, Learns::IntersectionOfAll) {
-                sentences.push(format!("{party} learns nothing of {other}'s rows that have no key among its own"));
+                let but = match told(role, Learns::Changes) {
+                    true => ", but about how many of them came or went since an earlier job",
+                    false => "",
+                };
+                sentences.push(format!("{party} learns nothing of {other}'s rows that have no key among its own{but}"));
             } else if told(role, Learns::IntersectionSize) {
                 sentences.push(format!("{party} does not learn which rows are common, only how many"));
             } else if told(role, Learns::Sum) {

@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 
-use super::msg::{Points, Tags};
+use super::msg::{Have, Offer, Points, Tags};
 use super::{BAND_MAX, BATCH, Unbalanced};
 use crate::catalogue::{Cost, Descriptor, Disclosure, Form, Input, Learns, Output, Parameters, Protocol, Suite};
 use crate::error::Result;
@@ -18,7 +18,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     security: "semi-honest; one-more gap DH and DDH in ristretto255 (126 bits), random oracle; false match at most 2^-40",
     suite: Suite::Intl,
     forms: &[Form::RowsToReceiver],
-    auto: true,
+    auto: false, // tags outlive the job at its receiver: people choose that
 };
 
 /// Nanoseconds of the reference core for a scalar multiplication with all that comes with it, as in `dh`.
@@ -35,6 +35,7 @@ impl Protocol for Unbalanced {
             learns(Role::Receiver, Learns::SizeBand),
             learns(Role::Sender, Learns::SizeBand),
             learns(Role::Receiver, Learns::Intersection),
+            learns(Role::Receiver, Learns::Changes),
         ]
     }
 
@@ -43,8 +44,8 @@ impl Protocol for Unbalanced {
         let stream = |count: u64, bytes: u64| count.div_ceil(self.batch as u64) * FRAME_HEADER as u64 + count * bytes;
         let points = stream(n, Points::BYTES);
         let (bytes_out, group_ops) = match role {
-            Role::Receiver => (points, 2 * n),
-            Role::Sender => (points + stream(m, Tags::BYTES), n + m),
+            Role::Receiver => (points + stream(1, Have::BYTES), 2 * n),
+            Role::Sender => (points + stream(1, Offer::BYTES) + stream(m, Tags::BYTES), n + m),
         };
         Cost { rounds: 2, bytes_out, group_ops, cpu_us: group_ops * GROUP_OP_NS / 1000 }
     }

@@ -3,18 +3,19 @@
 //! ```text
 //! receiver, X = {x_1 … x_n}                         sender, Y = {y_1 … y_m}, key k of the epoch
 //!
-//! step "tags"      (once per epoch)      ←─ t ──    t = sort(F_k(y_1) … F_k(y_m))
+//! step "tags"      h = digest of what it has  ── h ──→
+//!                                             ←─ t ──    t = sort(F_k(y_1) … F_k(y_m)): all, or what changed since h
 //!
-//! step "queries"   A_i = r H(x_i)        ── A ──→
-//!                                        ←─ B ──    B_i = k A_i           (no more than were approved)
+//! step "queries"   A_i = r H(x_i)             ── A ──→
+//!                                             ←─ B ──    B_i = k A_i           (no more than were approved)
 //!                  x_i in Y  ⇔  tag(x_i, B_i / r) in t
 //! ```
 //!
-//! F_k(x) = tag(x, k H(x)) is the pseudorandom function of RFC 9497, cut to 12 bytes. [`Unbalanced`] runs both steps as one
-//! job, at the same time and in batches, under a key that is gone with it. The pieces are there to do the first once, and the
-//! second as often as is allowed: [`EpochKey`] from a seed that the server keeps, [`Prepared`] for its set and the items that
-//! come and go, [`TagSet`] and [`Update`] for what the client stores, [`Allowance`] for how much it may ask; and
-//! [`Unbalanced::publish`], [`Unbalanced::fetch`], [`Unbalanced::answer`] and [`Unbalanced::query`] for the wire.
+//! F_k(x) = tag(x, k H(x)) is the pseudorandom function of RFC 9497, cut to 12 bytes. Both steps run at the same time and in
+//! batches: two messages in all. As a [`Protocol`](crate::catalogue::Protocol) by itself, [`Unbalanced`] has a key that is
+//! gone with its run, and all tags are sent. Who keeps things from run to run plays [`Unbalanced::query_kept`] and
+//! [`Unbalanced::answer_kept`]: the server an [`EpochKey`] from a seed, and its [`Prepared`] set, in which items come and
+//! go; the client its [`TagSet`], of which it is sent what changed; and [`Allowance`] is how much may still be asked.
 //!
 //! n and m are the bands of the plan. Each set is padded with dummies that are told from items by nobody else, and sent in a
 //! random order (queries) or in that of the tags.
@@ -26,10 +27,15 @@
 //! for 2^12 against 2^20, 2^-40 at the largest bands. A peer whose elements are not canonical or the identity, whose tags
 //! do not ascend, or whose counts are wrong is named before our secrets meet what it sent.
 //!
+//! **What an epoch adds**, where tags are kept. A tag tells nothing without an answer for its item, however long one has it: no
+//! item can be tested offline, and all queries of an epoch together tell no more than as many guesses, which the server counts.
+//! But an item that was asked for once is known by its tag until the epoch ends: each update shows the client, unasked, whether
+//! that item came, went or came back; of all other items an update shows about how many came or went, and, as an item
+//! that comes back has its old tag, that something came back. Tags of what the server deleted stay with the client that has
+//! fetched them, until the epoch ends. Tags of different keys have nothing in common: so a key is for one client and one purpose.
+//!
 //! **Not claimed.** That the sender answers under the key of its tags, or has tagged its true set: a sender who lies makes
-//! matches go missing. Of an epoch of many queries: that tags of different generations are unlinkable (an update shows
-//! a client when an item that it has asked for comes or goes, when one comes back, and the number of changes), and that tags stay safe when the
-//! key is lost: whoever has both can test any item. So a key has an end, and the answers are counted.
+//! matches go missing. That tags stay safe when the key is lost: whoever has both can test any item. So a key has an end.
 //!
 //! **Sources.** RFC 9497, sections 3.3.1 and 7; Jarecki, Kiayias and Krawczyk 2014 (ASIACRYPT, "Round-optimal
 //! password-protected secret sharing and T-PAKE in the password-only model") for the function; Kiss, Liu, Schneider, Asokan
@@ -59,12 +65,13 @@ use crate::items::{Items, Rows};
 use crate::party::{PartyId, Role};
 use crate::session::{CHUNKS_IN_FLIGHT, Session};
 
-use msg::{Points, Tags};
+use msg::{Have, Offer, Points, Tags};
 use oprf::{Blind, Input};
+use tags::Update;
 
 pub use oprf::{Allowance, EpochKey, Tag};
 pub use prepared::Prepared;
-pub use tags::{Epoch, SHARDS, TagFileError, TagSet, Update};
+pub use tags::{Epoch, TagFileError, TagSet};
 
 /// The largest band: positions fit 32 bits, and false matches stay below 2^-40.
 pub const BAND_MAX: u64 = 1 << 28;
@@ -86,10 +93,8 @@ impl Unbalanced {
 
 impl Psi for Unbalanced {
     async fn receive(&self, s: &Session, p: Parameters, x: Items) -> Result<Output> {
-        let (n, m) = bands(&p)?;
-        let (t, mine) = (self.fetch(s, Epoch::of_run(s.id()), m), self.ask(s, n, x));
-        let (t, (x, mine)) = try_join!(t, mine)?;
-        Ok(Output::Rows(found(s, &x, mine, t).await?))
+        let (rows, _) = self.query_kept(s, &p, x, None).await?;
+        Ok(Output::Rows(rows))
     }
 
     async fn send(&self, s: &Session, p: Parameters, y: Items) -> Result<Output> {
@@ -102,20 +107,46 @@ impl Psi for Unbalanced {
 }
 
 impl Unbalanced {
-    /// The receiver's half of the queries alone, against tags that it has: its rows that are in the sender's set.
+    /// The receiver's part, with the tags that it `kept`, if any: its rows that are in the sender's set, and the tags as they
+    /// are now, to be kept until their epoch ends.
     ///
     /// # Errors
     /// As [`Psi::receive`].
-    pub async fn query(&self, s: &Session, n: u32, x: Items, t: Arc<TagSet>) -> Result<Rows> {
-        let (x, mine) = self.ask(s, n, x).await?;
-        found(s, &x, mine, t).await
+    pub async fn query_kept(
+        &self,
+        s: &Session,
+        p: &Parameters,
+        x: Items,
+        kept: Option<Arc<TagSet>>,
+    ) -> Result<(Rows, Arc<TagSet>)> {
+        let (n, m) = bands(p)?;
+        let (t, (x, mine)) = try_join!(self.fetch(s, m, kept), self.ask(s, n, x))?;
+        Ok((found(s, &x, mine, t.clone()).await?, t))
     }
 
-    /// The sender's half of the queries: B_i = k A_i for `n` elements, as long as the allowance lasts.
+    /// The sender's part, with what it has prepared for this receiver in the sender's band, and for as long as the allowance
+    /// lasts.
     ///
     /// # Errors
     /// As [`Psi::send`].
-    pub async fn answer(&self, s: &Session, n: u32, key: &Arc<EpochKey>, approved: &Arc<Allowance>) -> Result<()> {
+    pub async fn answer_kept(
+        &self,
+        s: &Session,
+        p: &Parameters,
+        t: Arc<Prepared>,
+        key: &Arc<EpochKey>,
+        approved: &Arc<Allowance>,
+    ) -> Result<()> {
+        let (n, m) = bands(p)?;
+        if t.tags().as_slice().len() != m as usize {
+            return Err(Error::Bug(Bug("tags were prepared for another band")));
+        }
+        try_join!(self.publish(s, t), self.answer(s, n, key, approved))?;
+        Ok(())
+    }
+
+    /// The sender's half of the queries: B_i = k A_i for `n` elements, as long as the allowance lasts.
+    async fn answer(&self, s: &Session, n: u32, key: &Arc<EpochKey>, approved: &Arc<Allowance>) -> Result<()> {
         let (s, receiver) = (s.step("queries"), s.holder(Role::Receiver)?);
         let (answers_out, points_in) = s.channel(receiver)?.split();
         let (k, approved) = (key.clone(), approved.clone());
@@ -125,29 +156,38 @@ impl Unbalanced {
         answers_out.batches(b.map_ok(Points)).await
     }
 
-    /// The receiver's half of the tags: `m` of them.
-    ///
-    /// # Errors
-    /// As [`Psi::receive`].
-    pub async fn fetch(&self, s: &Session, epoch: Epoch, m: u32) -> Result<Arc<TagSet>> {
+    /// The receiver's half of the tags: `m` of them, of which it may have most.
+    async fn fetch(&self, s: &Session, m: u32, kept: Option<Arc<TagSet>>) -> Result<Arc<TagSet>> {
         let (s, sender) = (s.step("tags"), s.holder(Role::Sender)?);
-        let (unused, tags_in) = s.channel(sender)?.split();
-        let t = tags_in.batches::<Tags>(self.cut(m).map(|batch| batch.len())).map_ok(|Tags(tags)| tags);
-        let (t, ()) = try_join!(t.try_concat(), unused.finish())?;
-        let t = s.compute(move || TagSet::new(epoch, t)).await?;
-        Ok(Arc::new(t.map_err(|index| s.deviation(sender, Fault::Order { index }))?))
+        let kept = kept.filter(|kept| kept.as_slice().len() == m as usize);
+        let (have_out, mut tags_in) = s.channel(sender)?.split();
+        let have = match kept.clone() {
+            Some(kept) => Have(s.compute(move || kept.digest()).await?),
+            None => Have([0; 32]),
+        };
+        let follow = async {
+            let offer: Offer = tags_in.recv(m).await?;
+            let lengths = self.cut(offer.follow(m)).map(|batch| batch.len());
+            let tags = tags_in.batches::<Tags>(lengths).map_ok(|Tags(tags)| tags).try_concat().await?;
+            Ok((offer, tags))
+        };
+        let ((), (offer, tags)) = try_join!(have_out.last(&have), follow)?;
+        let t = s.compute(move || taken(&offer, kept, tags)).await?;
+        t.map_err(|fault| s.deviation(sender, fault))
     }
 
     /// The sender's half of the tags.
-    ///
-    /// # Errors
-    /// As [`Psi::send`].
-    pub async fn publish(&self, s: &Session, t: Arc<TagSet>) -> Result<()> {
-        let (tags_out, unused) = s.step("tags").channel(s.holder(Role::Receiver)?)?.split();
-        let t = t.as_slice();
-        let batches = self.cut(t.len() as u32).map(|batch| Ok(Tags(t[batch].to_vec())));
-        try_join!(tags_out.batches(stream::iter(batches)), unused.finish())?;
-        Ok(())
+    async fn publish(&self, s: &Session, t: Arc<Prepared>) -> Result<()> {
+        let s = s.step("tags");
+        let (mut tags_out, have_in) = s.channel(s.holder(Role::Receiver)?)?.split();
+        let Have(have) = have_in.last(()).await?;
+        let (offer, update) = t.offer(&have);
+        tags_out.send(&offer).await?;
+        let changes = update.map(|update| update.tags());
+        let tags = changes.as_deref().unwrap_or(t.tags().as_slice());
+        let count = offer.follow(t.tags().as_slice().len() as u32);
+        let batches = self.cut(count).map(|batch| Ok(Tags(tags[batch].to_vec())));
+        tags_out.batches(stream::iter(batches)).await
     }
 
     /// tag(x_i, B_i / r) of each of the padded set: A_i = r H(x_i) goes out, and B_i comes back.
@@ -171,14 +211,14 @@ impl Unbalanced {
     }
 
     /// F_k of the whole padded set, sorted.
-    async fn tag(&self, s: &Session, m: u32, y: Items, key: &Arc<EpochKey>) -> Result<Arc<TagSet>> {
+    async fn tag(&self, s: &Session, m: u32, y: Items, key: &Arc<EpochKey>) -> Result<Arc<Prepared>> {
         let (y, key) = (Padded::prepare(s, y, m).await?, key.clone());
         let tag = move |batch, ()| Ok(key.tags(&y.hashes(batch, Input::maker())));
         let mut t = compute_each(s, s.me(), self.positions(m), tag).try_concat().await?;
         let epoch = Epoch::of_run(s.id());
         let t = s.compute(move || {
             t.sort_unstable();
-            TagSet::new(epoch, t)
+            TagSet::new(epoch, t).map(Prepared::of_run)
         });
         Ok(Arc::new(t.await?.map_err(|_| Error::Bug(Bug("two of a set's tags are the same")))?))
     }
@@ -237,6 +277,25 @@ where
 async fn found(s: &Session, x: &Arc<Padded>, mine: Vec<Tag>, t: Arc<TagSet>) -> Result<Rows> {
     let x = x.clone();
     s.compute(move || x.rows((0..mine.len()).filter(|position| t.contains(&mine[*position])))).await
+}
+
+/// The sender's tags, of what was offered: whole, or what the receiver kept with the changes.
+fn taken(offer: &Offer, kept: Option<Arc<TagSet>>, mut tags: Vec<Tag>) -> Result<Arc<TagSet>, Fault> {
+    let odd = Fault::Check { check: "the tags" };
+    let order = |index| Fault::Order { index };
+    let t = match (offer.changed, kept) {
+        (None, _) => Arc::new(TagSet::of_generation(offer.epoch, offer.generation, tags).map_err(order)?),
+        (Some(_), None) => return Err(odd),
+        (Some(0), Some(kept)) => kept,
+        (Some(changed), Some(kept)) => {
+            let removed = tags.split_off(changed as usize);
+            let update = Update::to(&kept, offer.generation, tags, removed).map_err(order)?;
+            let mut t = TagSet::clone(&kept);
+            t.apply(&update).map_err(|_| odd.clone())?;
+            Arc::new(t)
+        }
+    };
+    if t.digest() == offer.digest && t.epoch() == offer.epoch { Ok(t) } else { Err(odd) }
 }
 
 fn bands(p: &Parameters) -> Result<(u32, u32), InputError> {

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand_core::CryptoRng;
-use sha2::{Digest, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use super::Epoch;
@@ -25,9 +25,18 @@ pub type Tag = [u8; 12];
 /// `contextString` of RFC 9497, section 3.1, behind what it is for.
 const HASH_TO_GROUP: &[u8] = b"HashToGroup-OPRFV1-\0-ristretto255-SHA512";
 const DERIVE_KEY_PAIR: &[u8] = b"DeriveKeyPairOPRFV1-\0-ristretto255-SHA512";
+const MARKS: &[u8] = b"banyan/unbalanced/marks/v1\0";
+
+/// What the server knows an item by that it has tagged. Two different items share one with probability 2^-128: 2^-72 among
+/// 2^28.
+pub(super) type Mark = [u8; 16];
 
 /// The key of an epoch.
-pub struct EpochKey(SecretScalar);
+pub struct EpochKey {
+    k: SecretScalar,
+    /// The key of the marks, which never leave the server.
+    marks: Zeroizing<[u8; 32]>,
+}
 
 impl EpochKey {
     /// The key that 32 secret bytes give for an epoch: `DeriveKeyPair` of section 3.2.1, with the epoch as `info`. Whoever
@@ -38,7 +47,9 @@ impl EpochKey {
 
     /// A key that is used once and kept nowhere.
     pub(super) fn random<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
-        Self(SecretScalar::random(rng))
+        let mut marks = Zeroizing::new([0; 32]);
+        rng.fill_bytes(marks.as_mut_slice());
+        Self { k: SecretScalar::random(rng), marks }
     }
 
     fn derive_from(seed: &[u8; 32], info: &[u8]) -> Self {
@@ -47,7 +58,8 @@ impl EpochKey {
             let wide =
                 Zeroizing::new(expand_message_xmd::<Sha512, 64>(&[seed, &length, info, &[counter]], DERIVE_KEY_PAIR));
             if let Some(key) = SecretScalar::from_uniform_bytes(&wide) {
-                return Self(key);
+                let marks = Sha256::new_with_prefix(MARKS).chain_update(seed).chain_update(info).finalize();
+                return Self { k: key, marks: Zeroizing::new(marks.into()) };
             }
         }
         unreachable!("256 hashes in a row that are multiples of the order")
@@ -60,13 +72,19 @@ impl EpochKey {
     /// that is no element, or the identity. Both before the key is used.
     pub fn evaluate(&self, blinded: &[Element], first: u64, allowance: &Allowance) -> Result<Vec<Element>, Fault> {
         allowance.take(blinded.len() as u64)?;
-        Ristretto255::raise(blinded, first, &self.0)
+        Ristretto255::raise(blinded, first, &self.k)
     }
 
     /// The tags of inputs, by their owner who has the key: `Evaluate` of section 3.3.1.
     pub(super) fn tags(&self, inputs: &[Input]) -> Vec<Tag> {
-        let evaluated = map_mul_batch(&uniform(inputs), &self.0);
+        let evaluated = map_mul_batch(&uniform(inputs), &self.k);
         inputs.iter().zip(&evaluated).map(|(input, element)| input.tag(element)).collect()
+    }
+
+    /// The mark of an item. The key comes first and has one length, and what is behind it is cut: no length can be extended.
+    pub(super) fn mark(&self, item: &[u8]) -> Mark {
+        let hash: [u8; 32] = Sha256::new_with_prefix(&*self.marks).chain_update(item).finalize().into();
+        std::array::from_fn(|n| hash[n])
     }
 }
 

@@ -1,10 +1,11 @@
-//! The server's tags as the client keeps them: sorted, in shards by their first byte, with changes from one generation to the
-//! next. Bytes in, bytes out; where they are stored is another's business.
+//! The server's tags as the client keeps them: sorted, in shards by their first byte, with changes from one generation to
+//! another. Bytes in, bytes out; where they are stored is another's business.
 //!
-//! A shard is `magic (8) | epoch (24) | generation (8) | first byte (1) | count (4) | count tags without it (11 each) | SHA-256
-//! of all this (32)`, an update `magic (8) | epoch (24) | generation (8) | count (4) | as many tags that come (12 each) | as
-//! many that go | SHA-256`. Numbers are little endian, tags strictly ascending. The digest finds damage and not malice: tags
-//! come from a peer that could have sent others.
+//! A tag file is its 256 shards, one after the other, so that it is read and checked a shard at a time. A shard is `magic (8) |
+//! epoch (24) | generation (8) | first byte (1) | count (4) | count tags without it (11 each) | SHA-256 of all this (32)`, an
+//! update `magic (8) | epoch (24) | generation before (8) | generation after (8) | count (4) | as many tags that come (12
+//! each) | as many that go | SHA-256`. Numbers are little endian, tags strictly ascending. The digest finds damage and not
+//! malice: tags come from a peer that could have sent others.
 
 use sha2::{Digest, Sha256};
 
@@ -13,11 +14,14 @@ use crate::message::{Malformed, Reader};
 use crate::session::SessionId;
 
 /// Shards of a tag file, one for each first byte of a tag.
-pub const SHARDS: usize = 256;
+pub(super) const SHARDS: usize = 256;
 
 const SHARD: &[u8; 8] = b"bnytags1";
-const UPDATE: &[u8; 8] = b"bnytupd1";
+const UPDATE: &[u8; 8] = b"bnytupd2";
+const SET: &[u8; 8] = b"bnytset1";
 const DIGEST: usize = 32;
+/// Bytes of a shard before its tags.
+const SHARD_HEAD: usize = 8 + 24 + 8 + 1 + 4;
 
 /// What a key is good for. Everybody who uses its tags has to know it: see [`EpochKey::derive`](super::EpochKey::derive).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +45,7 @@ impl Epoch {
         bytes
     }
 
-    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         let [id] = r.arrays::<16>(1)?[..] else { return Err(Malformed::Range { field: "epoch" }) };
         Ok(Self { id, not_after_s: r.u64()? })
     }
@@ -68,8 +72,8 @@ pub enum TagFileError {
         /// Which.
         shard: usize,
     },
-    /// An update of another epoch, or not the next one.
-    #[error("the update does not follow generation {generation} of these tags: apply updates in order")]
+    /// An update of another epoch, or from another generation.
+    #[error("the update does not follow generation {generation} of these tags: fetch the tags of the epoch again")]
     Generation {
         /// The generation that the tags have.
         generation: u64,
@@ -93,8 +97,16 @@ impl TagSet {
     /// # Errors
     /// The position of the first tag that is not above the one before it.
     pub fn new(epoch: Epoch, tags: Vec<Tag>) -> Result<Self, u64> {
+        Self::of_generation(epoch, 0, tags)
+    }
+
+    /// Any generation.
+    ///
+    /// # Errors
+    /// As [`TagSet::new`].
+    pub(super) fn of_generation(epoch: Epoch, generation: u64, tags: Vec<Tag>) -> Result<Self, u64> {
         ascending(&tags)?;
-        Ok(Self { epoch, generation: 0, tags })
+        Ok(Self { epoch, generation, tags })
     }
 
     /// Of which epoch.
@@ -117,12 +129,18 @@ impl TagSet {
         self.tags.binary_search(tag).is_ok()
     }
 
-    /// The next generation.
+    /// SHA-256 of epoch, generation and tags: what client and server know a generation by.
+    pub fn digest(&self) -> [u8; 32] {
+        let head = Sha256::new_with_prefix(header(SET, &self.epoch, self.generation));
+        head.chain_update(self.tags.as_flattened()).finalize().into()
+    }
+
+    /// The generation that the update leads to.
     ///
     /// # Errors
-    /// [`TagFileError`] where the update is not the next one, or does not fit; the tags stay as they are.
+    /// [`TagFileError`] where the update is from another one, or does not fit; the tags stay as they are.
     pub fn apply(&mut self, update: &Update) -> Result<(), TagFileError> {
-        if update.epoch != self.epoch || Some(update.generation) != self.generation.checked_add(1) {
+        if (update.epoch, update.before) != (self.epoch, self.generation) {
             return Err(TagFileError::Generation { generation: self.generation });
         }
         let fits = |tag| self.contains(tag);
@@ -137,7 +155,7 @@ impl TagSet {
     }
 
     /// The bytes of a shard: the tags that begin with `first`.
-    pub fn shard(&self, first: u8) -> Vec<u8> {
+    fn shard(&self, first: u8) -> Vec<u8> {
         let from = self.tags.partition_point(|tag| tag[0] < first);
         let to = self.tags.partition_point(|tag| tag[0] <= first);
         let mut bytes = header(SHARD, &self.epoch, self.generation);
@@ -147,11 +165,35 @@ impl TagSet {
         sealed(bytes)
     }
 
+    /// The bytes of the tag file: all shards.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        (0..=u8::MAX).flat_map(|first| self.shard(first)).collect()
+    }
+
+    /// Reads a tag file.
+    ///
+    /// # Errors
+    /// [`TagFileError`] where a shard is missing, damaged, or of another generation than the others.
+    pub fn parse(mut bytes: &[u8]) -> Result<Self, TagFileError> {
+        let mut shards = Vec::with_capacity(SHARDS);
+        while !bytes.is_empty() && shards.len() < SHARDS {
+            let mut r = Reader::new(bytes);
+            r.bytes(SHARD_HEAD - 4)?;
+            let length = SHARD_HEAD + read_count(&mut r)?.saturating_mul(11) + DIGEST;
+            let cut = bytes.split_at_checked(length);
+            let (shard, rest) = cut.ok_or_else(|| Malformed::Short { missing: length - bytes.len() })?;
+            bytes = rest;
+            shards.push(shard);
+        }
+        Reader::new(bytes).finish()?;
+        Self::from_shards(shards)
+    }
+
     /// Reads all shards, in their order.
     ///
     /// # Errors
     /// [`TagFileError`] where one is missing, damaged, or of another generation than the others.
-    pub fn from_shards<'a>(shards: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TagFileError> {
+    fn from_shards<'a>(shards: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TagFileError> {
         let mut all: Option<Self> = None;
         let mut next = 0;
         for bytes in shards {
@@ -167,20 +209,45 @@ impl TagSet {
     }
 }
 
-/// What comes and what goes from one generation to the next: as many of each, since a set keeps its size.
+/// What comes and what goes from one generation to a later one: as many of each, since a set keeps its size.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Update {
     epoch: Epoch,
+    before: u64,
     generation: u64,
     added: Vec<Tag>,
     removed: Vec<Tag>,
 }
 
 impl Update {
+    /// To the next generation.
     pub(super) fn after(set: &TagSet, mut added: Vec<Tag>, mut removed: Vec<Tag>) -> Self {
         added.sort_unstable();
         removed.sort_unstable();
-        Self { epoch: set.epoch, generation: set.generation + 1, added, removed }
+        Self { epoch: set.epoch, before: set.generation, generation: set.generation + 1, added, removed }
+    }
+
+    /// From a generation of the client to one of the server, as the wire has it.
+    ///
+    /// # Errors
+    /// The position of the first tag that is not above the one before it.
+    pub(super) fn to(set: &TagSet, generation: u64, added: Vec<Tag>, removed: Vec<Tag>) -> Result<Self, u64> {
+        ascending(&added)?;
+        ascending(&removed).map_err(|index| added.len() as u64 + index)?;
+        Ok(Self { epoch: set.epoch, before: set.generation, generation, added, removed })
+    }
+
+    /// Both as one. What came and went in between, or went and came back, is not in it.
+    #[must_use]
+    pub(super) fn then(self, next: &Self) -> Self {
+        let without = |tags: &[Tag], others: &[Tag]| -> Vec<Tag> {
+            tags.iter().filter(|tag| others.binary_search(tag).is_err()).copied().collect()
+        };
+        let mut added = [without(&self.added, &next.removed), without(&next.added, &self.removed)].concat();
+        let mut removed = [without(&self.removed, &next.added), without(&next.removed, &self.added)].concat();
+        added.sort_unstable();
+        removed.sort_unstable();
+        Self { added, removed, generation: next.generation, ..self }
     }
 
     /// How many tags come, and as many go.
@@ -193,9 +260,15 @@ impl Update {
         self.added.is_empty()
     }
 
+    /// The tags that come, and behind them those that go.
+    pub(super) fn tags(&self) -> Vec<Tag> {
+        [&self.added[..], &self.removed].concat()
+    }
+
     /// The bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = header(UPDATE, &self.epoch, self.generation);
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = header(UPDATE, &self.epoch, self.before);
+        bytes.extend(self.generation.to_le_bytes());
         bytes.extend((self.added.len() as u32).to_le_bytes());
         bytes.extend(self.added.as_flattened());
         bytes.extend(self.removed.as_flattened());
@@ -206,15 +279,16 @@ impl Update {
     ///
     /// # Errors
     /// [`TagFileError`] where it is damaged.
-    pub fn parse(bytes: &[u8]) -> Result<Self, TagFileError> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, TagFileError> {
         let mut r = Reader::new(unsealed(bytes)?);
-        let (epoch, generation) = read_header(&mut r, UPDATE)?;
+        let (epoch, before) = read_header(&mut r, UPDATE)?;
+        let generation = r.u64()?;
         let count = read_count(&mut r)?;
         let (added, removed) = (r.arrays(count)?, r.arrays(count)?);
         r.finish()?;
         refuse_disorder(&added)?;
         refuse_disorder(&removed)?;
-        Ok(Self { epoch, generation, added, removed })
+        Ok(Self { epoch, before, generation, added, removed })
     }
 }
 
@@ -230,29 +304,29 @@ fn read_shard(bytes: &[u8]) -> Result<(TagSet, u8), TagFileError> {
     Ok((TagSet { epoch, generation, tags }, first))
 }
 
-fn header(magic: &[u8; 8], epoch: &Epoch, generation: u64) -> Vec<u8> {
+pub(super) fn header(magic: &[u8; 8], epoch: &Epoch, generation: u64) -> Vec<u8> {
     [&magic[..], &epoch.to_bytes(), &generation.to_le_bytes()].concat()
 }
 
-fn read_header(r: &mut Reader<'_>, magic: &[u8; 8]) -> Result<(Epoch, u64), Malformed> {
+pub(super) fn read_header(r: &mut Reader<'_>, magic: &[u8; 8]) -> Result<(Epoch, u64), Malformed> {
     if r.bytes(magic.len())? != magic {
         return Err(Malformed::Range { field: "magic" });
     }
     Ok((Epoch::read(r)?, r.u64()?))
 }
 
-fn read_count(r: &mut Reader<'_>) -> Result<usize, Malformed> {
+pub(super) fn read_count(r: &mut Reader<'_>) -> Result<usize, Malformed> {
     let bytes = r.bytes(4)?;
     Ok(u32::from_le_bytes(std::array::from_fn(|n| bytes[n])) as usize)
 }
 
-fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let digest = Sha256::digest(&bytes);
     bytes.extend(digest);
     bytes
 }
 
-fn unsealed(bytes: &[u8]) -> Result<&[u8], TagFileError> {
+pub(super) fn unsealed(bytes: &[u8]) -> Result<&[u8], TagFileError> {
     let missing = Malformed::Short { missing: DIGEST.saturating_sub(bytes.len()) };
     let (content, digest) = bytes.split_last_chunk::<DIGEST>().ok_or(missing)?;
     if Sha256::digest(content)[..] == digest[..] { Ok(content) } else { Err(TagFileError::Digest) }

@@ -13,7 +13,9 @@ use crate::party::{PartyId, Role, Roster};
 use crate::session::Session;
 use crate::sim::{Run, World};
 
-use super::Unbalanced;
+use super::{Epoch, Unbalanced};
+
+const EPOCH: Epoch = Epoch { id: [7; 16], not_after_s: 1_800_000_000 };
 
 fn bank() -> PartyId {
     PartyId::new("bank").unwrap()

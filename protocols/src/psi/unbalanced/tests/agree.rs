@@ -98,8 +98,9 @@ fn every_edit_of_every_frame_is_named() {
     let (x, y, p) = (keys(0, 9), keys(4, 11), parameters(10, 12));
     let world = World::new("unbalanced", 7);
     let clean = run(&world.clone().record(), small(4), p, &x, &y).transcript.by_stream();
-    // Points, answers and tags in three messages each, and the mark at the end of each of four streams.
-    assert_eq!(clean.frames().len(), 3 * 3 + 4);
+    // Points, answers and tags in three messages each, what the receiver has and is offered, and the mark at the end of each
+    // of four streams.
+    assert_eq!(clean.frames().len(), 3 * 3 + 2 + 4);
     for frame in clean.frames() {
         let number = frame.frame as usize;
         for edit in

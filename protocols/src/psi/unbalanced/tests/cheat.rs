@@ -1,14 +1,18 @@
 //! Scripted peers that break the protocol inside honestly sealed frames.
 
+use std::sync::Arc;
+
 use chacha20::ChaCha20Rng;
 use futures::future::BoxFuture;
 use rand_core::SeedableRng;
 
-use super::super::msg::{Points, Tags};
+use super::super::TagSet;
+use super::super::msg::{Have, Offer, Points, Tags};
 use super::super::oprf::{Blind, Input, Tag};
 use super::*;
 use crate::channel::Outgoing;
 use crate::error::{Error, Fault};
+use crate::items::Rows;
 use crate::message::Malformed;
 use crate::suite::group::Element;
 use crate::transport::Step;
@@ -22,6 +26,9 @@ type Script = Vec<(&'static str, Vec<Say>)>;
 enum Say {
     Points(Vec<Element>),
     Tags(Vec<Tag>),
+    Have,
+    /// Of this digest; and how many tags change, or that all follow.
+    Offer([u8; 32], Option<u32>),
 }
 
 impl Say {
@@ -29,6 +36,10 @@ impl Say {
         match self {
             Self::Points(points) => out.send(&Points(points.clone())).await,
             Self::Tags(tags) => out.send(&Tags(tags.clone())).await,
+            Self::Have => out.send(&Have([0; 32])).await,
+            Self::Offer(digest, changed) => {
+                out.send(&Offer { epoch: EPOCH, generation: 0, digest: *digest, changed: *changed }).await
+            }
         }
     }
 }
@@ -85,8 +96,11 @@ fn tags() -> Vec<Tag> {
     (0..BAND as u8).map(|byte| [byte; 12]).collect()
 }
 
+/// All tags, as offered.
 fn cut(tags: &[Tag]) -> Vec<Say> {
-    tags.chunks(4).map(|four| Say::Tags(four.to_vec())).collect()
+    let digest = TagSet::new(EPOCH, tags.to_vec()).map(|t| t.digest()).unwrap_or_default();
+    let four = |four: &[Tag]| Say::Tags(four.to_vec());
+    [Say::Offer(digest, None)].into_iter().chain(tags.chunks(4).map(four)).collect()
 }
 
 fn bad_points() -> Vec<(Vec<Say>, Fault)> {
@@ -105,7 +119,7 @@ fn bad_points() -> Vec<(Vec<Say>, Fault)> {
         (points(&good(), &[4, 3]), malformed(Malformed::Short { missing: 32 })),
         (points(&good(), &[4, 5]), malformed(Malformed::Long { extra: 32 })),
         (points(&good(), &[4, 4, 1]), Fault::Trailing),
-        (cut(&tags()), malformed(Malformed::Kind { expected: "unbalanced/points" })),
+        (vec![Say::Tags(tags())], malformed(Malformed::Kind { expected: "unbalanced/points" })),
     ]
 }
 
@@ -114,7 +128,7 @@ fn bad_points() -> Vec<(Vec<Say>, Fault)> {
 fn a_receiver_with_bad_queries_is_named() {
     let step = Step::root("unbalanced").child("queries");
     for (case, (a, fault)) in bad_points().into_iter().enumerate() {
-        let script = vec![("tags", vec![]), ("queries", a)];
+        let script = vec![("tags", vec![Say::Have]), ("queries", a)];
         assert_eq!(against(Role::Receiver, script), (step.clone(), fault), "case {case}");
     }
 }
@@ -147,7 +161,11 @@ fn a_sender_with_bad_tags_is_named() {
         (cut(&tags()[..4]), Fault::Cut),
         (cut(&tags()[..7]), malformed(Malformed::Short { missing: 12 })),
         (cut(&nine), Fault::Trailing),
-        (points(&good(), &[4, 4]), malformed(Malformed::Kind { expected: "unbalanced/tags" })),
+        (points(&good(), &[4, 4]), malformed(Malformed::Kind { expected: "unbalanced/offer" })),
+        (vec![], Fault::Cut),
+        ([vec![Say::Offer([0; 32], None)], cut(&tags())[1..].to_vec()].concat(), Fault::Check { check: "the tags" }),
+        (vec![Say::Offer([0; 32], Some(0))], Fault::Check { check: "the tags" }),
+        (vec![Say::Offer([0; 32], Some(5))], malformed(Malformed::Range { field: "changed" })),
     ]
     .into_iter()
     .enumerate()
@@ -158,8 +176,46 @@ fn a_sender_with_bad_tags_is_named() {
 }
 
 #[test]
-fn who_speaks_in_the_unused_direction_is_named() {
-    let script = vec![("queries", points(&good(), &[4, 4])), ("tags", cut(&tags()))];
+fn a_receiver_that_says_more_than_what_it_has_is_named() {
     let step = Step::root("unbalanced").child("tags");
-    assert_eq!(against(Role::Receiver, script), (step, Fault::Trailing));
+    for (says, fault) in [
+        (vec![], Fault::Cut),
+        (vec![Say::Have, Say::Have], Fault::Trailing),
+        (vec![Say::Tags(tags())], Fault::Malformed(Malformed::Kind { expected: "unbalanced/have" })),
+    ] {
+        let script = vec![("queries", points(&good(), &[4, 4])), ("tags", says)];
+        assert_eq!(against(Role::Receiver, script), (step.clone(), fault));
+    }
+}
+
+/// Changes that do not fit what the receiver kept, or do not lead to what was offered.
+#[test]
+fn a_sender_with_bad_changes_is_named() {
+    let kept = || Arc::new(TagSet::new(EPOCH, tags()).unwrap());
+    let wrong = |changed: u32, says: Vec<Tag>| {
+        let script = vec![Say::Offer([3; 32], Some(changed)), Say::Tags(says)];
+        let world = World::new("unbalanced", 1).capacity(64);
+        let run = world.run(&pair(), |s, role| -> BoxFuture<'_, Result<Rows>> {
+            match role {
+                Role::Sender => {
+                    let script = vec![("queries", points(&good(), &[4, 4])), ("tags", script.clone())];
+                    Box::pin(async move { scripted(s, role, script).await.map(|_| Rows::default()) })
+                }
+                Role::Receiver => Box::pin(async move {
+                    let p = parameters(BAND, BAND);
+                    small(4).query_kept(&s, &p, keys(0, 5), Some(kept())).await.map(|(rows, _)| rows)
+                }),
+            }
+        });
+        match run.outcome(&bank()) {
+            Some(Err(Error::Deviation { party, fault, .. })) if *party == bureau() => fault.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let odd = Fault::Check { check: "the tags" };
+    assert_eq!(wrong(1, vec![[100; 12], [3; 12]]), odd, "they fit, and lead elsewhere");
+    assert_eq!(wrong(1, vec![[100; 12], [99; 12]]), odd, "it goes and was not there");
+    assert_eq!(wrong(1, vec![[2; 12], [3; 12]]), odd, "it comes and was there");
+    assert_eq!(wrong(2, vec![[100; 12], [100; 12], [3; 12], [4; 12]]), Fault::Order { index: 1 });
+    assert_eq!(wrong(2, vec![[100; 12], [101; 12], [4; 12], [3; 12]]), Fault::Order { index: 3 });
 }
