@@ -76,6 +76,7 @@ pub(super) fn run(protocol: &str, parameters: Parameters, sets: Sets, net: Net) 
         matches,
         correct,
         parties: report.parties.iter().map(party).collect(),
+        kept: None,
     })
 }
 

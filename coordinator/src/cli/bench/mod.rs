@@ -41,6 +41,22 @@ pub(crate) struct Figures {
     correct: bool,
     /// Each party.
     parties: Vec<PartyFigures>,
+    /// Of a protocol that keeps what it prepared: what the first job costs beside, and what a later one does.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    kept: Option<KeptFigures>,
+}
+
+/// What is paid once, and what each job costs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct KeptFigures {
+    /// What the first job took longer than the second, in seconds: preparing, and what is sent once.
+    offline_s: f64,
+    /// What the first job sent more than the second.
+    offline_bytes: u64,
+    /// From the first message of the second job to its result written, in seconds: without reading the files.
+    online_s: f64,
+    /// What the second job sent, all parties.
+    online_bytes: u64,
 }
 
 /// One party's part.
@@ -88,8 +104,17 @@ fn told(figures: &Figures) -> String {
             bytes(party.bytes_out),
         ]
     }));
+    let kept = figures.kept.map_or_else(String::new, |kept| {
+        format!(
+            "once: {:.3} s, {}; then each query {:.3} s online, {}\n",
+            kept.offline_s,
+            bytes(kept.offline_bytes),
+            kept.online_s,
+            bytes(kept.online_bytes)
+        )
+    });
     format!(
-        "{:.3} s from read to written ({:.2} s to set up), {} rounds, {} in all\n{} common keys, {}\n{}",
+        "{kept}{:.3} s from read to written ({:.2} s to set up), {} rounds, {} in all\n{} common keys, {}\n{}",
         figures.wall_s,
         figures.setup_s,
         figures.rounds,

@@ -17,13 +17,16 @@ use serde_json::{Value, json};
 
 use super::data::{IDS_MAX, Sets, write_amounts, write_csv};
 use super::entry::entry;
-use super::{Figures, PartyFigures, interop, memory};
+use super::{Figures, KeptFigures, PartyFigures, interop, memory};
 use crate::cli::answer::Failure;
 use crate::cli::job::check;
 use crate::cli::local::{self, Homes, Order, Way};
 use crate::cli::oracle;
 use crate::cli::programs::Programs;
 use crate::cli::progress::Progress;
+
+/// How many keys a node answers in an epoch if its people say nothing else (`answers_per_epoch`).
+const ANSWERS: u64 = 1 << 20;
 
 /// Flags of `bench psi`.
 #[derive(Args)]
@@ -41,6 +44,11 @@ network's time is simulated, files are left out, and rounds are counted. What no
 so: circuit, whose shares are opened in the bench only. multi is measured with two senders, of whom the second has half as \
 many ids in common with the receiver. interop runs between two nodes by the interconnection standard's wire, without TLS \
 and without a coordinator.
+
+unbalanced is run twice by the same nodes, and the figures are of the second job, which finds what the first prepared; \
+offline_s and offline_bytes are what the first cost more, online_s is the second from its first message to the result \
+written, without reading the files, and online_bytes what it sent. In memory it prepares and queries in one run, and so it \
+does where the receiver has more ids than a node answers twice (524288).
 
 --net lan is 1 Gbit/s and 0.2 ms round trip, wan is 100 Mbit/s and 20 ms, each direction by itself: with processes by a \
 proxy on loopback that delays and rations bytes (waits below its timer's millisecond are left out), in memory by a \
@@ -271,7 +279,10 @@ async fn processes(
     let data = write_files(spec, sets, &files)?;
     let out = files.home("out");
     let way = args.net.net().map_or(Way::Direct, Way::Slow);
-    let done = local::run(&Order { programs, spec, plan, data: &data, out: &out, way, progress: &progress }).await?;
+    let before = keeps(plan, sets).then(|| before(spec)).transpose()?;
+    let before = before.as_ref();
+    let order = Order { programs, spec, plan, before, data: &data, out: &out, way, progress: &progress };
+    let done = local::run(&order).await?;
     drop(progress);
     let csv = |index: usize| data[&spec.parties[index].name].join("ids.csv");
     let mut expected = oracle::common(&csv(0), &csv(1), "id")?;
@@ -298,7 +309,43 @@ async fn processes(
         }
     };
     let metrics: Vec<_> = done.outputs.iter().map(|output| (&output.party, &output.manifest.metrics)).collect();
-    Ok(figures(done.setup, done.run, &metrics, matches, correct))
+    let first: Vec<_> = done.before.iter().map(|manifest| &manifest.metrics).collect();
+    let second: Vec<_> = metrics.iter().map(|(_, metrics)| *metrics).collect();
+    Ok(Figures { kept: kept(&first, &second), ..figures(done.setup, done.run, &metrics, matches, correct) })
+}
+
+/// Whether a job leaves something that a later one finds, and a later one may ask as much again.
+fn keeps(plan: &Plan, sets: Sets) -> bool {
+    plan.stages[0].protocol.as_str() == "unbalanced" && 2 * Band::covering(sets.receiver).rows() <= ANSWERS
+}
+
+/// The same job under another name.
+fn before(spec: &Spec) -> Result<Spec, Failure> {
+    Ok(Spec { name: format!("{}-before", spec.name).parse().map_err(Failure::input)?, ..spec.clone() })
+}
+
+fn slowest(metrics: &[&RunMetrics], of: fn(&RunMetrics) -> u64) -> f64 {
+    metrics.iter().map(|m| of(m)).max().unwrap_or(0) as f64 / 1e3
+}
+
+/// Snapshots are made side by side; the run starts when the last of them stands.
+fn wall_s(metrics: &[&RunMetrics]) -> f64 {
+    slowest(metrics, |m| m.prepare_ms) + online_s(metrics)
+}
+
+fn online_s(metrics: &[&RunMetrics]) -> f64 {
+    slowest(metrics, |m| m.run_ms + m.release_ms)
+}
+
+/// What the first of two jobs cost more.
+fn kept(first: &[&RunMetrics], second: &[&RunMetrics]) -> Option<KeptFigures> {
+    let bytes = |metrics: &[&RunMetrics]| metrics.iter().map(|m| m.bytes_out).sum::<u64>();
+    (!first.is_empty()).then(|| KeptFigures {
+        offline_s: wall_s(first) - wall_s(second),
+        offline_bytes: bytes(first).saturating_sub(bytes(second)),
+        online_s: online_s(second),
+        online_bytes: bytes(second),
+    })
 }
 
 /// Of parties that were set up and then ran for so long.
@@ -309,10 +356,8 @@ pub(super) fn figures(
     matches: u64,
     correct: bool,
 ) -> Figures {
-    let slowest = |of: fn(&RunMetrics) -> u64| parties.iter().map(|(_, m)| of(m)).max().unwrap_or(0);
-    // snapshots are made side by side; the run starts when the last of them stands
-    let wall_ms = slowest(|m| m.prepare_ms) + slowest(|m| m.run_ms + m.release_ms);
-    let wall_s = wall_ms as f64 / 1e3;
+    let metrics: Vec<&RunMetrics> = parties.iter().map(|(_, metrics)| *metrics).collect();
+    let wall_s = wall_s(&metrics);
     let party = |(party, metrics): &(&PartyId, &RunMetrics)| PartyFigures {
         name: party.to_string(),
         cpu_s: metrics.cpu_ms as f64 / 1e3,
@@ -327,6 +372,7 @@ pub(super) fn figures(
         matches,
         correct,
         parties: parties.iter().map(party).collect(),
+        kept: None,
     }
 }
 

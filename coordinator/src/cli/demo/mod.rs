@@ -66,7 +66,8 @@ pub(crate) async fn command(args: DemoArgs, programs: &Programs, as_json: bool) 
     let out = args.out.clone().unwrap_or_else(|| files.home("out"));
     let way = if args.relay { Way::Relay } else { Way::Direct };
     let progress = Progress::new(as_json);
-    let order = Order { programs, spec: &spec, plan: &plan, data: &data, out: &out, way, progress: &progress };
+    let order =
+        Order { programs, spec: &spec, plan: &plan, before: None, data: &data, out: &out, way, progress: &progress };
     let done = run(&order).await?;
     drop(progress);
     let shown = compare(done, spec, files.path(), args.out)?;

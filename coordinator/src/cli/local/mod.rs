@@ -72,7 +72,16 @@ pub(crate) async fn command(args: LocalArgs, programs: &Programs, as_json: bool)
     let data = data::of_parties(&spec, &given)?;
     let way = if args.relay { Way::Relay } else { Way::Direct };
     let progress = Progress::new(as_json);
-    let order = Order { programs, spec: &spec, plan: &plan, data: &data, out: &args.out, way, progress: &progress };
+    let order = Order {
+        programs,
+        spec: &spec,
+        plan: &plan,
+        before: None,
+        data: &data,
+        out: &args.out,
+        way,
+        progress: &progress,
+    };
     let done = run(&order).await?;
     drop(progress);
     Ok(Answer::yes(words::told(&done), words::as_json(&done)))

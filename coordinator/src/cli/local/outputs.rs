@@ -11,7 +11,7 @@ use banyan_protocols::party::PartyId;
 use crate::cli::answer::Failure;
 
 /// The manifest beside every result.
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 /// Everything that a run may leave in a party's directory.
 const NAMES: [&str; 3] = ["result.csv", "result.parquet", MANIFEST];
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use banyan_proto::canonical::Canonical;
+use banyan_proto::evidence::Manifest;
 use banyan_proto::job::{Plan, Spec};
 use banyan_protocols::party::PartyId;
 
-use super::outputs::{self, Output};
+use super::outputs::{self, MANIFEST, Output};
 use super::party::LogProof;
 use super::scene::{Play, Played, Scene, Way};
 use crate::cli::answer::Failure;
@@ -26,6 +27,8 @@ pub(crate) struct Order<'a> {
     pub(crate) spec: &'a Spec,
     /// What follows from it.
     pub(crate) plan: &'a Plan,
+    /// A job of the same scenario that the same nodes run before it, of which only the figures are wanted.
+    pub(crate) before: Option<&'a Spec>,
     /// The data directory of every party.
     pub(crate) data: &'a BTreeMap<PartyId, PathBuf>,
     /// Where results go.
@@ -44,6 +47,8 @@ pub(crate) struct Done {
     pub(crate) plan: Plan,
     /// What every party got.
     pub(crate) outputs: Vec<Output>,
+    /// What every party's manifest of the job before it says.
+    pub(crate) before: Vec<Manifest>,
     /// What all of them signed and keep of each other.
     pub(crate) evidence: Evidence,
     /// Every party's log, which holds.
@@ -65,8 +70,8 @@ pub(crate) async fn run(order: &Order<'_>) -> Result<Done, Failure> {
     outputs::clear(order.out, order.data)?;
     let mut scene = Scene::new()?;
     let interrupted = || Failure::not_now("interrupted: every process was stopped, nothing was released");
-    let play =
-        Play { programs: order.programs, spec: order.spec, data: order.data, way: order.way, progress: order.progress };
+    let Order { programs, spec, before, data, way, progress, .. } = *order;
+    let play = Play { programs, spec, before, data, way, progress };
     let played = tokio::select! {
         played = scene.play(&play) => played,
         () = asked_to_stop() => Err(interrupted()),
@@ -78,13 +83,15 @@ pub(crate) async fn run(order: &Order<'_>) -> Result<Done, Failure> {
 }
 
 async fn finish(order: &Order<'_>, scene: &Scene, played: Played, begun: Instant) -> Result<Done, Failure> {
-    let Played { job, results, setup, run } = played;
+    let Played { job, results, setup, run, before } = played;
     order.progress.step("verifying commitments, receipts and logs");
     let held = outputs::read(&results)?;
+    let manifest = |dir: &PathBuf| Ok::<_, Failure>(Output::read(dir.join(MANIFEST))?.manifest);
+    let before = before.iter().flat_map(BTreeMap::values).map(manifest).collect::<Result<_, _>>()?;
     let keys = scene.parties().iter().map(|party| (party.name.clone(), party.key)).collect();
     let subject = Subject { job: job.digest, plan: order.plan.digest(), attempt: job.attempt };
     let evidence = evidence::check(&subject, &held, &keys)?;
     let logs = scene.verify_logs(&evidence.receipts).await?;
     let outputs = outputs::publish(&held, order.out)?;
-    Ok(Done { job, plan: order.plan.clone(), outputs, evidence, logs, setup, run, total: begun.elapsed() })
+    Ok(Done { job, plan: order.plan.clone(), outputs, before, evidence, logs, setup, run, total: begun.elapsed() })
 }

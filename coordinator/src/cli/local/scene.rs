@@ -47,6 +47,8 @@ pub(crate) struct Play<'a> {
     pub(crate) programs: &'a Programs,
     /// The job.
     pub(crate) spec: &'a Spec,
+    /// A job of the same scenario that the same nodes run before it.
+    pub(crate) before: Option<&'a Spec>,
     /// The data directory of every party.
     pub(crate) data: &'a BTreeMap<PartyId, PathBuf>,
     /// How the nodes reach each other.
@@ -75,6 +77,8 @@ pub(crate) struct Played {
     pub(crate) setup: Duration,
     /// From there until the result was released everywhere.
     pub(crate) run: Duration,
+    /// Where every party's result of the job before it is.
+    pub(crate) before: Option<BTreeMap<PartyId, PathBuf>>,
 }
 
 impl Scene {
@@ -102,7 +106,12 @@ impl Scene {
         self.start_parties(&mut client).await?;
         play.progress.step("pinning each other's keys");
         self.introduce(play.way).await?;
-        self.run(play, &mut client).await
+        let mut before = None;
+        if let Some(spec) = play.before {
+            before = Some(self.run(play, spec, &mut client).await?.results);
+            self.begun = Instant::now(); // what it set up stands
+        }
+        Ok(Played { before, ..self.run(play, play.spec, &mut client).await? })
     }
 
     /// Stops everything and waits until it is gone. The homes stay until the scene is dropped.
@@ -229,9 +238,9 @@ impl Scene {
         try_join_all(pins).await.map(|_| ())
     }
 
-    async fn run(&self, play: &Play<'_>, client: &mut Client) -> Result<Played, Failure> {
+    async fn run(&self, play: &Play<'_>, spec: &Spec, client: &mut Client) -> Result<Played, Failure> {
         play.progress.step("proposing the job");
-        let job = client.propose(play.spec).await?;
+        let job = client.propose(spec).await?;
         let mut changes = client.watch(&job.digest).await?;
         let mut approved: Vec<&PartyId> = Vec::new();
         let mut admitted: Option<Instant> = None;
@@ -244,7 +253,8 @@ impl Scene {
             }
             if job.state == State::Released {
                 let (results, ready) = (self.results(&job), admitted.unwrap_or(self.begun));
-                return Ok(Played { job, results, setup: ready - self.begun, run: ready.elapsed() });
+                let (setup, run) = (ready - self.begun, ready.elapsed());
+                return Ok(Played { job, results, setup, run, before: None });
             }
             if job.state.is_over() {
                 return Err(self.why(&job).await);
