@@ -36,10 +36,17 @@ pub(super) struct Run<'a> {
     pub(super) parameters: Parameters,
 }
 
-/// A prepared set as it is kept: the seed of its key, when the key ends, and the set.
+/// A prepared set as it is kept, with the seed of its key.
 struct Kept {
     seed: Zeroizing<[u8; 32]>,
     prepared: Prepared,
+}
+
+impl Kept {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (seed, rest) = bytes.split_first_chunk()?;
+        Some(Self { seed: Zeroizing::new(*seed), prepared: Prepared::parse(rest).ok()? })
+    }
 }
 
 impl Run<'_> {
@@ -56,10 +63,12 @@ impl Run<'_> {
     async fn ask(&self, basis: &Basis, of: Use, file: PathBuf, items: Items) -> Result<Output, Failure> {
         let kept = {
             let (file, of) = (file.clone(), of.clone());
-            let read = move || epochs::read(&file, &of, now()).map_err(failed(&file));
-            let bytes = blocking("reading", read).await?;
-            // damaged, they are fetched again
-            bytes.and_then(|bytes| TagSet::parse(&bytes).ok()).map(Arc::new)
+            let read = move || {
+                let bytes = epochs::read(&file, &of, now()).map_err(failed(&file))?;
+                // damaged, they are fetched again
+                Ok(bytes.and_then(|bytes| TagSet::parse(&bytes).ok()).map(Arc::new))
+            };
+            blocking("reading", read).await?
         };
         let played = Unbalanced::NEW.query_kept(self.session, &self.parameters, items, kept.clone()).await;
         if matches!(&played, Err(Error::Deviation { fault: Fault::Check { .. }, .. })) {
@@ -89,13 +98,13 @@ impl Run<'_> {
 
         let kept = {
             let (file, of) = (file.clone(), of.clone());
-            let read = move || epochs::read(&file, &of, now()).map_err(failed(&file));
+            let read = move || {
+                let bytes = epochs::read(&file, &of, now()).map_err(failed(&file))?;
+                // damaged, it is prepared again
+                Ok(bytes.and_then(|bytes| Kept::parse(&bytes)))
+            };
             blocking("reading", read).await?
         };
-        let kept = kept.and_then(|bytes| {
-            let (seed, rest) = bytes.split_first_chunk::<32>()?;
-            Some(Kept { seed: Zeroizing::new(*seed), prepared: Prepared::parse(rest).ok()? })
-        });
         let band = u32::try_from(self.parameters.sizes.sender);
         let band = band.map_err(|_| Failure::new("bug", "a band that the protocol has not"))?;
         let mut rng = self.session.rng("prepare");

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::Epoch;
 use crate::error::Fault;
+use crate::items::{ITEM_MAX, Items};
 use crate::kernels::ristretto::{SecretScalar, map_mul_batch};
 use crate::suite::group::{Element, Group, Ristretto255};
 use crate::suite::xmd::{Expander, expand_message_xmd};
@@ -26,6 +27,10 @@ pub type Tag = [u8; 12];
 const HASH_TO_GROUP: &[u8] = b"HashToGroup-OPRFV1-\0-ristretto255-SHA512";
 const DERIVE_KEY_PAIR: &[u8] = b"DeriveKeyPairOPRFV1-\0-ristretto255-SHA512";
 const MARKS: &[u8] = b"banyan/unbalanced/marks/v1\0";
+const ALL: &[u8] = b"banyan/unbalanced/set/v1\0";
+
+/// Bytes of items that are hashed at once: a call of the hash costs as much as an item.
+const HASHED: usize = 16 << 10;
 
 /// What the server knows an item by that it has tagged. Two different items share one with probability 2^-128: 2^-72 among
 /// 2^28.
@@ -85,6 +90,22 @@ impl EpochKey {
     pub(super) fn mark(&self, item: &[u8]) -> Mark {
         let hash: [u8; 32] = Sha256::new_with_prefix(&*self.marks).chain_update(item).finalize().into();
         std::array::from_fn(|n| hash[n])
+    }
+
+    /// The mark of a whole set, in its order: cheaper than those of its items, for a set that did not change.
+    pub(super) fn mark_all(&self, items: &Items) -> [u8; 32] {
+        let mut hash = Sha256::new_with_prefix(ALL);
+        hash.update(&*self.marks);
+        let mut waiting = Zeroizing::new(Vec::with_capacity(HASHED + ITEM_MAX));
+        for item in items.iter() {
+            waiting.extend_from_slice(&(item.len() as u64).to_le_bytes());
+            waiting.extend_from_slice(item);
+            if waiting.len() >= HASHED {
+                hash.update(&*waiting);
+                waiting.clear();
+            }
+        }
+        hash.chain_update(&*waiting).finalize().into()
     }
 }
 

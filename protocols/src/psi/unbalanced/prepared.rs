@@ -25,6 +25,8 @@ const PREPARED: &[u8; 8] = b"bnyprep1";
 pub struct Prepared {
     tags: TagSet,
     digest: [u8; 32],
+    /// The mark of the whole set.
+    all: [u8; 32],
     /// The items by their marks, ascending: what tells which ones come and go when the set is another.
     items: Zeroizing<Vec<(Mark, Tag)>>,
     /// The tags that are no item's.
@@ -50,9 +52,10 @@ impl Prepared {
         let marked = marked(key, items, stop)?;
         let rows: Vec<u32> = marked.iter().map(|(_, row)| *row).collect();
         let tags = tags(key, items, &rows, stop)?;
+        let all = key.mark_all(items);
         let items = marked.iter().map(|(mark, _)| *mark).zip(tags).collect();
         let fill = (rows.len()..band as usize).map(|_| random_tag(rng)).collect();
-        Self::of(epoch, 0, items, fill, Vec::new()).ok_or(Error::Bug(Bug("two of a set's tags are the same")))
+        Self::of((epoch, 0), all, items, fill, Vec::new()).ok_or(Error::Bug(Bug("two of a set's tags are the same")))
     }
 
     /// Tags of which it is not known whose they are, for one run.
@@ -60,6 +63,7 @@ impl Prepared {
         Self {
             digest: tags.digest(),
             tags,
+            all: [0; 32],
             items: Zeroizing::default(),
             fill: Zeroizing::default(),
             history: Vec::new(),
@@ -67,8 +71,8 @@ impl Prepared {
     }
 
     fn of(
-        epoch: Epoch,
-        generation: u64,
+        (epoch, generation): (Epoch, u64),
+        all: [u8; 32],
         items: Vec<(Mark, Tag)>,
         fill: Vec<Tag>,
         history: Vec<([u8; 32], Update)>,
@@ -77,7 +81,7 @@ impl Prepared {
         let mut tags: Vec<Tag> = items.iter().map(|(_, tag)| *tag).chain(fill.iter().copied()).collect();
         tags.sort_unstable();
         let tags = TagSet::of_generation(epoch, generation, tags).ok()?;
-        Some(Self { digest: tags.digest(), tags, items, fill, history })
+        Some(Self { digest: tags.digest(), tags, all, items, fill, history })
     }
 
     /// What the client is given.
@@ -92,6 +96,10 @@ impl Prepared {
     /// As [`Prepared::new`]. The set stays as it was.
     pub fn set_to(&mut self, key: &EpochKey, items: &Items, rng: &mut SessionRng, stop: &Stop<'_>) -> Result<usize> {
         refuse_more(items.len(), self.tags.as_slice().len() as u32)?;
+        let all = key.mark_all(items);
+        if all == self.all {
+            return Ok(0);
+        }
         let marked = marked(key, items, stop)?;
         let there = |mark: &Mark| marked.binary_search_by(|(other, _)| other.cmp(mark)).is_ok();
         let known = |mark: &Mark| self.items.binary_search_by(|(other, _)| other.cmp(mark)).is_ok();
@@ -121,7 +129,7 @@ impl Prepared {
         let changed = update.len();
         self.history.push((self.digest, update));
         self.digest = self.tags.digest();
-        (self.items, self.fill) = (now, fill);
+        (self.all, self.items, self.fill) = (all, now, fill);
         self.forget();
         Ok(changed)
     }
@@ -150,12 +158,13 @@ impl Prepared {
         (Offer { epoch, generation, digest, changed }, update)
     }
 
-    /// The bytes, as secret as the set: `magic (8) | epoch (24) | generation (8) | count (4) | mark (16) and tag (12) of each item
+    /// The bytes, as secret as the set: `magic (8) | epoch (24) | generation (8) | mark of all (32) | count (4) | mark (16) and tag (12) of each item
     /// | count (4) | tags of no item (12 each) | count (4) | of each change the digest before (32), its length (4), and
     /// the update | SHA-256`.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(128 + self.items.len() * 28 + self.fill.len() * 12));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(160 + self.items.len() * 28 + self.fill.len() * 12));
         bytes.extend(header(PREPARED, &self.tags.epoch(), self.tags.generation()));
+        bytes.extend(self.all);
         bytes.extend((self.items.len() as u32).to_le_bytes());
         self.items.iter().for_each(|(mark, tag)| {
             bytes.extend_from_slice(mark);
@@ -180,6 +189,8 @@ impl Prepared {
     pub fn parse(bytes: &[u8]) -> Result<Self, TagFileError> {
         let mut r = Reader::new(unsealed(bytes)?);
         let (epoch, generation) = read_header(&mut r, PREPARED)?;
+        let mut all = [0; 32];
+        all.copy_from_slice(r.bytes(32)?);
         let count = read_count(&mut r)?;
         let items = Zeroizing::new(r.arrays::<28>(count)?);
         let count = read_count(&mut r)?;
@@ -198,8 +209,8 @@ impl Prepared {
         };
         let items: Vec<(Mark, Tag)> = items.iter().map(split).collect();
         let ascends = items.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let all = Self::of(epoch, generation, items, fill, history).filter(|_| ascends);
-        all.ok_or(TagFileError::Mismatch)
+        let set = Self::of((epoch, generation), all, items, fill, history).filter(|_| ascends);
+        set.ok_or(TagFileError::Mismatch)
     }
 }
 

@@ -171,6 +171,8 @@ fn a_set_keeps_its_size_whatever_comes_and_goes() {
         // What comes was never there: a tag that returned would say that it is an item's.
         assert_eq!(server.tags().as_slice().iter().filter(|tag| seen.insert(**tag)).count(), changed);
         assert_eq!(server.set_to(&key(), &now, &mut fresh(), &GO_ON), Ok(0), "the same set");
+        let backwards: Items = (0..now.len()).rev().map(|row| now.get(row).to_vec()).collect();
+        assert_eq!(server.set_to(&key(), &backwards, &mut fresh(), &GO_ON), Ok(0), "the same set in another order");
         assert_eq!(server.tags().generation(), round + 1);
     }
     // Where there is little room, what goes makes it.
