@@ -149,13 +149,11 @@ pub enum InputError {
         /// Columns of the plan.
         agreed: usize,
     },
-    /// A number so large that the sum over all rows might not fit 64 bits.
-    #[error("the number in row {row} is above {max}, which the largest possible sum allows: scale the column down")]
+    /// Numbers so large that their sum does not fit 64 bits.
+    #[error("with row {row} the numbers add up to more than 64 bits hold: scale the column down")]
     TooLarge {
-        /// Its row.
+        /// The row with which they do.
         row: u64,
-        /// The largest number allowed.
-        max: u64,
     },
     /// A result form or a size that the protocol does not have.
     #[error("protocol {protocol} cannot do this: {reason}")]

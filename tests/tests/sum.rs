@@ -101,7 +101,23 @@ fn a_number_that_does_not_fit_fails_before_anything_is_sent_and_is_not_told() {
     let [bank, (path, people)] = files();
     let people = people.replacen(&income(20).to_string(), "-412345678", 1);
     let why = Local::new(&[bank, (path, people)]).run(JOB, &[]).failed();
-    let said = "bureau: people.csv line 10, column `income`: the number of this key is below 0 or above";
+    let said = "bureau: people.csv line 10, column `income`: the number is below 0 or above";
     assert!(why.contains(said), "{why}");
     assert!(!why.contains("412345678"), "no value: {why}");
+}
+
+#[test]
+fn the_example_sums_real_credit() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/default_credit");
+    let read = |file: &str| std::fs::read_to_string(data.join(file)).unwrap();
+    let (customers, people) = (read("bank/customers.csv"), read("bureau/people.csv"));
+    let known: std::collections::BTreeSet<&str> = people.lines().map(|line| line.split(',').next().unwrap()).collect();
+    let credit = customers.lines().skip(1).filter_map(|line| {
+        let mut cells = line.split(',');
+        known.contains(cells.next()?).then(|| cells.nth(1).unwrap().parse::<u64>().unwrap())
+    });
+    let credit: u64 = credit.sum();
+    let job = read("sum.toml");
+    let end = Local::new(&[("bank/customers.csv", customers.clone()), ("bureau/people.csv", people.clone())]);
+    assert_eq!(end.run(&job, &[]).released().file("bureau/result.csv"), format!("sum\n{credit}\n"));
 }

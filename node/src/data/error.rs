@@ -271,7 +271,7 @@ pub enum DataError {
     },
     /// A number that a sum could overflow with.
     #[error(
-        "{place}, column `{column}`: the number of this key is below 0 or above {max}, beyond which the sum might not fit 63 bits; correct it at its source, give the column in a larger unit, or lower rows_at_most in the job"
+        "{place}, column `{column}`: the number is below 0 or above {max}, and such a column is not summed; correct it at its source, or give the column in a larger unit"
     )]
     Number {
         /// File and line or row.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use banyan_proto::job::validate::NUMBER_MAX;
 use banyan_protocols::items;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, UInt64Type};
@@ -14,13 +15,14 @@ use super::error::DataError;
 use super::snapshot::{Pinned, blocking};
 use super::source::{self, place};
 
-/// The number of each key of `pinned` in `column`: a column of whole numbers, of which none is below 0 or above `max`. An
-/// empty cell counts as 0, so that it adds nothing. Where all rows of a key count, its number is their sum.
+/// The number of each key of `pinned` in `column`: a column of whole numbers, of which no row of the file has one below 0 or
+/// above [`NUMBER_MAX`], whether it was selected or not: what a job selects must not decide whether it fails. An empty cell
+/// counts as 0, so that it adds nothing. Where all rows of a key count, its number is their sum.
 ///
 /// # Errors
-/// [`DataError::Number`] names the row where a key's number does not fit, and no value; [`DataError::Changed`] a file that is
-/// no longer what was pinned.
-pub async fn numbers(set: &Arc<DataSet>, pinned: &Pinned, column: &str, max: u64) -> Result<items::Column, DataError> {
+/// [`DataError::Number`] names the row whose number does not fit, and no value; [`DataError::Changed`] a file that is no longer
+/// what was pinned.
+pub async fn numbers(set: &Arc<DataSet>, pinned: &Pinned, column: &str) -> Result<items::Column, DataError> {
     let index = set.index(column)?;
     let kind = set.columns[index].kind;
     if kind != Kind::Integer {
@@ -30,7 +32,7 @@ pub async fn numbers(set: &Arc<DataSet>, pinned: &Pinned, column: &str, max: u64
     let (set, pinned) = (Arc::clone(set), pinned.clone());
     blocking("reading numbers", move || {
         let before = pinned.fingerprint().again(&set)?;
-        let mut adding = Adding { set: &set, index, pinned: &pinned, max, first: 0, more: 0, sums: sums(&pinned) };
+        let mut adding = Adding { set: &set, index, pinned: &pinned, first: 0, more: 0, sums: sums(&pinned) };
         let mut added = Ok(());
         source::read(&set, &[index, set.columns.len()], &mut |batch| {
             added = adding.batch(&batch);
@@ -51,7 +53,6 @@ struct Adding<'a> {
     set: &'a DataSet,
     index: usize,
     pinned: &'a Pinned,
-    max: u64,
     /// The next of the rows that were first with their key, and of the others.
     first: usize,
     more: usize,
@@ -67,10 +68,13 @@ impl Adding<'_> {
         };
         for row in 0..batch.num_rows() {
             let position = positions.value(row);
-            let number = if numbers.is_null(row) { Some(0) } else { u64::try_from(numbers.value(row)).ok() };
+            let number = if numbers.is_null(row) { Ok(0) } else { u64::try_from(numbers.value(row)) };
+            let number = number.ok().filter(|number| *number <= NUMBER_MAX);
+            let number = number.ok_or_else(|| self.does_not_fit(position))?;
             if let Some(key) = self.key_at(position) {
-                let sum = number.and_then(|number| self.sums[key].checked_add(number));
-                self.sums[key] = sum.filter(|sum| *sum <= self.max).ok_or_else(|| self.does_not_fit(position))?;
+                // as many rows as a job may have add up to less than 2^63
+                let sum = self.sums[key].checked_add(number);
+                self.sums[key] = sum.ok_or_else(|| self.does_not_fit(position))?;
             }
         }
         Ok(())
@@ -89,6 +93,6 @@ impl Adding<'_> {
 
     fn does_not_fit(&self, position: u64) -> DataError {
         let column = self.set.columns[self.index].name.clone();
-        DataError::Number { place: place(self.set, position), column, max: self.max }
+        DataError::Number { place: place(self.set, position), column, max: NUMBER_MAX }
     }
 }

@@ -178,7 +178,7 @@ impl Desk {
         pinned: &[Pinned],
     ) -> Result<Option<items::Column>, Failure> {
         match (&self.mine(spec)?.sum, pinned) {
-            (Some(column), [keys]) => Ok(Some(numbers(set, keys, column, spec.number_max()).await?)),
+            (Some(column), [keys]) => Ok(Some(numbers(set, keys, column).await?)),
             _ => Ok(None),
         }
     }

@@ -185,10 +185,14 @@ mod tests {
     }
 
     fn meet(bank: Side, bureau: Side) -> Vec<Result<Agreed>> {
-        let roster = Roster::pair(bank.name.clone(), bureau.name.clone());
-        let pins: BTreeMap<_, _> = [&bank, &bureau].map(|side| (side.name.clone(), side.key.public())).into();
+        meet_all(&[bank, bureau])
+    }
+
+    fn meet_all(sides: &[Side]) -> Vec<Result<Agreed>> {
+        let roster = Roster::star(sides[0].name.clone(), sides[1..].iter().map(|side| side.name.clone()));
+        let pins: BTreeMap<_, _> = sides.iter().map(|side| (side.name.clone(), side.key.public())).collect();
         let run = World::new("dh", 1).run(&roster, |session, _| {
-            let side = if *session.me() == bank.name { bank.clone() } else { bureau.clone() };
+            let side = sides.iter().find(|side| side.name == *session.me()).unwrap().clone();
             let pins = pins.clone();
             async move {
                 let at: When = "2026-11-21T00:00:00Z".parse().unwrap();
@@ -217,6 +221,28 @@ mod tests {
         assert_eq!(agreed[0].commitment, agreed[1].commitment);
         assert!(agreed.iter().all(|agreed| agreed.releases() && agreed.signatures.len() == 2));
         assert_eq!(agreed[0].receipts[0].0.as_str(), "bureau");
+    }
+
+    #[test]
+    fn three_parties_sign_one_commitment_and_a_no_or_another_key_of_any_of_them_is_found_by_all() {
+        let names = ["bank", "bureau", "clinic"];
+        let honest = meet_all(&names.map(side));
+        let agreed: Vec<&Agreed> = honest.iter().map(|outcome| outcome.as_ref().ok().unwrap()).collect();
+        for agreed in &agreed {
+            assert_eq!(agreed.commitment, honest[0].as_ref().ok().unwrap().commitment);
+            assert_eq!((agreed.releases(), agreed.signatures.len(), agreed.receipts.len()), (true, 3, 2));
+        }
+        for spoilt in 0..3 {
+            let mut sides = names.map(side);
+            sides[spoilt].part.releases = false;
+            let outcomes = meet_all(&sides);
+            assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_ok_and(|agreed| !agreed.releases())));
+        }
+        let mut sides = names.map(side);
+        sides[2].signs_with = Arc::new(Identity::generate().unwrap());
+        let outcomes = meet_all(&sides);
+        deviates(&outcomes, 0, "clinic");
+        assert!(outcomes[1].is_err(), "the bank is gone, or the clinic deviates");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use banyan_protocols::party::{PartyId, Role, Roster};
 
 use super::choose::choose;
 use super::plan::{parameters, roster};
-use super::validate::together;
+use super::validate::{NUMBER_MAX, together};
 use super::{Duplicates, PartySpec, Plan, ResultKind, Spec, SpecError};
 
 impl Plan {
@@ -131,10 +131,10 @@ impl Told<'_> {
 
     /// What a number that does not fit tells by failing.
     fn numbers(&self, party: &PartySpec) -> Option<String> {
-        let (column, max) = (party.sum.as_ref()?, self.spec.number_max());
+        let column = party.sum.as_ref()?;
         Some(format!(
             "everyone in the job, and the coordinator, learns that a party's input does not pass if a number of column \
-             {column} is below 0 or above {max}: the job then fails"
+             {column} is below 0 or above {NUMBER_MAX}: the job then fails"
         ))
     }
 

@@ -8,7 +8,7 @@ use banyan_protocols::party::PartyId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Band, Line, wrong};
+use super::{Line, wrong};
 use crate::canonical::Canonical;
 use crate::grant::Scenario;
 use crate::names::Name;
@@ -354,12 +354,6 @@ impl Spec {
             ResultKind::Left => [Self::MATCHED].into_iter().chain(by).collect(),
             ResultKind::Difference | ResultKind::Count | ResultKind::Sum => Vec::new(),
         }
-    }
-
-    /// The largest number that a row of a summed column may have: as many as can be common add up to no more than 2^63 - 1.
-    pub fn number_max(&self) -> u64 {
-        let bands = self.parties.iter().map(|party| Band::covering(party.rows_at_most).rows());
-        i64::MAX.unsigned_abs() / bands.min().unwrap_or(1)
     }
 
     /// The party of that name.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use banyan_protocols::party::PartyId;
+use banyan_protocols::psi::circuit;
 use banyan_protocols::psi::interop::Interop;
 
 use super::BUCKETS_MAX;
@@ -19,6 +20,12 @@ pub const PARTIES_MAX: usize = 6;
 pub const COLUMNS_MAX: usize = 64;
 /// Keys after the first: each is a protocol run of its own over all rows.
 pub const ELSE_KEYS_MAX: usize = 4;
+/// The largest number in a summed column: as many as the largest sum is over add up to less than 2^63. The same for every
+/// job, and for every row of the file, since whoever writes a job must not steer which numbers make it fail.
+pub const NUMBER_MAX: u64 = (1 << 41) - 1;
+
+const _: () = assert!(NUMBER_MAX <= i64::MAX as u64 / circuit::BAND_MAX);
+
 /// Bytes of a column name, a filter or a purpose.
 pub const TEXT_MAX: usize = 4096;
 /// The longest deadline: a week.

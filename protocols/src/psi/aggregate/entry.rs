@@ -89,7 +89,7 @@ impl Protocol for Sum {
             only("sum", &p, Form::Sum)?;
             let (items, columns) = input.table();
             match (role, &columns[..]) {
-                (Role::Sender, [column]) => check_sum(&p, column)?,
+                (Role::Sender, [column]) => check_sum(column)?,
                 (Role::Sender, other) => return Err(InputError::Columns { got: other.len(), agreed: 1 }.into()),
                 (Role::Receiver, _) => (),
             }

@@ -77,11 +77,11 @@ async fn run(s: &Session, role: Role, p: &Parameters, table: Table) -> Result<Ou
     })
 }
 
-/// Refuses a number with which the sum over as many rows as can be common might not fit 64 bits.
-fn check_sum(p: &Parameters, column: &Column) -> Result<(), InputError> {
-    let max = u64::MAX / p.sizes.receiver.min(p.sizes.sender).max(1);
-    match column.as_slice().iter().position(|number| *number > max) {
-        Some(row) => Err(InputError::TooLarge { row: row as u64, max }),
-        None => Ok(()),
+/// Refuses numbers that all together do not fit 64 bits: those of any rows that can be common then do.
+fn check_sum(column: &Column) -> Result<(), InputError> {
+    let mut total = 0_u64;
+    for (row, number) in (0..).zip(column.as_slice()) {
+        total = total.checked_add(*number).ok_or(InputError::TooLarge { row })?;
     }
+    Ok(())
 }
