@@ -197,3 +197,14 @@ fn a_bench_answers_with_the_figures_that_scripts_read() {
     assert_eq!(processes["bytes"], memory["bytes"], "the same protocol, over sockets or not");
     assert_eq!((&memory["via"], &memory["net"]), (&"memory".into(), &"wan".into()));
 }
+
+#[test]
+fn a_bench_of_what_is_kept_tells_what_is_paid_once_from_what_a_query_costs() {
+    let args = ["bench", "psi", "--protocol", "unbalanced", "--size", "1000", "--receiver-size", "60", "--json"];
+    let figures = call(&bin("banyan"), &args).answer();
+    assert_eq!((&figures["correct"], &figures["matches"]), (&true.into(), &30.into()));
+    assert!(figures["offline_s"].is_f64() && figures["online_s"].is_f64());
+    let number = |name: &str| figures[name].as_u64().unwrap();
+    assert_eq!(number("online_bytes"), number("bytes"), "the figures are of the second job");
+    assert!(number("offline_bytes") >= 1000 * 12, "twelve bytes for each of the sender's");
+}

@@ -88,14 +88,14 @@ impl EpochKey {
 
     /// The mark of an item. The key comes first and has one length, and what is behind it is cut: no length can be extended.
     pub(super) fn mark(&self, item: &[u8]) -> Mark {
-        let hash: [u8; 32] = Sha256::new_with_prefix(&*self.marks).chain_update(item).finalize().into();
+        let hash: [u8; 32] = Sha256::new_with_prefix(self.marks.as_slice()).chain_update(item).finalize().into();
         std::array::from_fn(|n| hash[n])
     }
 
     /// The mark of a whole set, in its order: cheaper than those of its items, for a set that did not change.
     pub(super) fn mark_all(&self, items: &Items) -> [u8; 32] {
         let mut hash = Sha256::new_with_prefix(ALL);
-        hash.update(&*self.marks);
+        hash.update(self.marks.as_slice());
         let mut waiting = Zeroizing::new(Vec::with_capacity(HASHED + ITEM_MAX));
         for item in items.iter() {
             waiting.extend_from_slice(&(item.len() as u64).to_le_bytes());

@@ -42,6 +42,9 @@ fn both(first: Items, second: Items) -> Items {
     first.iter().chain(second.iter()).collect()
 }
 
+/// What a run gives to the client.
+type Found = Option<(Rows, Arc<TagSet>)>;
+
 /// What two parties keep between their runs.
 struct Epochs {
     server: Arc<Prepared>,
@@ -69,7 +72,7 @@ impl Epochs {
         let p = parameters(n, self.server.tags().as_slice().len() as u64);
         let world = World::new("unbalanced", 1).attempt(self.attempt);
         self.attempt += 1;
-        let run = world.run(&pair(), |s, role| -> BoxFuture<'_, Result<Option<(Rows, Arc<TagSet>)>>> {
+        let run = world.run(&pair(), |s, role| -> BoxFuture<'_, Result<Found>> {
             let (x, kept, t) = (x.clone(), self.client.clone(), self.server.clone());
             let (key, approved) = (&self.key, &self.approved);
             match role {
