@@ -146,7 +146,7 @@ mod tests {
     use std::future::Future;
     use std::pin::Pin;
 
-    use banyan_protocols::catalogue::{Disclosure, Form, Input, Output, Suite};
+    use banyan_protocols::catalogue::{Descriptor, Disclosure, Form, Input, Output, Suite};
     use banyan_protocols::error::Result as Ran;
     use banyan_protocols::session::Session;
 

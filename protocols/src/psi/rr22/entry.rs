@@ -57,10 +57,6 @@ impl Protocol for Rr22 {
         if self.low { &LOW } else { &DESCRIPTOR }
     }
 
-    fn takes(&self, p: &Parameters) -> bool {
-        p.senders == 1 && self.bands(p).is_ok()
-    }
-
     fn disclosures(&self, form: Form) -> Vec<Disclosure> {
         let learns = |to: Role, learns| Disclosure { to, learns, about: to.other() };
         let mut all = vec![learns(Role::Receiver, Learns::SizeBand), learns(Role::Sender, Learns::SizeBand)];
