@@ -2,7 +2,7 @@
 """The rows of SecretFlow beside those of `banyan bench table`: CSV in to CSV out, two processes on this machine.
 
     python3 -m venv ~/peer && ~/peer/bin/pip install spu==0.9.5    # CPython 3.10 or 3.11, Linux x86-64
-    ~/peer/bin/python benches/peers/secretflow.py [LOG2_SIZE ...] 2>/dev/null     # 16 by default; its log is on stderr
+    ~/peer/bin/python benches/peers/secretflow.py [LOG2_SIZE ...]     # 16 by default
 
 Half of the ids are common and only the receiver gets a result, as in our bench. Wall time is what the party that takes
 longer needs; imports and the first connection are left out. MB is what passed over loopback meanwhile, headers of TCP
@@ -36,6 +36,7 @@ SMALL_ONLY = {"ecdh 25519 (Elligator2)", "ecdh SM2"}
 
 
 def party(rank, name, directory, port, answers):
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # its log, of which a part heeds no option
     from spu import libspu, psi
 
     logging = libspu.logging.LogOptions()

@@ -6,7 +6,7 @@ use banyan_protocols::party::Role;
 
 use super::buckets::Cut;
 use super::expect::Expected;
-use super::{Spec, SpecError};
+use super::{ResultKind, Spec, SpecError};
 
 /// What a job writes for its protocol to leave the choice to the plan.
 pub const AUTO: &str = "auto";
@@ -102,10 +102,12 @@ fn fastest(spec: &Spec, catalogue: &Catalogue, parameters: &Parameters) -> Resul
 /// A set that is above what the protocol takes in one run, and cannot be cut into buckets.
 fn too_many(spec: &Spec, protocol: &dyn Protocol, parameters: &Parameters, role: Role) -> SpecError {
     let (name, max, band) = (protocol.descriptor().name, protocol.rows_max(role), parameters.sizes.of(role));
-    let remedy = if spec.is_cascade() {
-        "give one key, so that the job goes in buckets; or name another protocol, or split the job"
-    } else {
-        "ask for result = \"rows\", so that the job goes in buckets; or name another protocol, or split the job"
+    let remedy = match spec.result {
+        _ if spec.is_cascade() => {
+            "give one key, so that the job goes in buckets; or name another protocol, or split the job"
+        }
+        ResultKind::Sum => "lower rows_at_most, or split the job",
+        _ => "ask for result = \"rows\", so that the job goes in buckets; or name another protocol, or split the job",
     };
     let why = format!("{name} takes at most {max} rows of its {role} in one run, and the job's band is {band}");
     SpecError::new("protocol", why, remedy)
@@ -277,7 +279,7 @@ mod tests {
              give one key, so that the job goes in buckets; or name another protocol, or split the job"
         );
         let count = |spec: &mut Spec| {
-            (spec.result, spec.scenario.results) = (super::super::ResultKind::Count, Vec::new());
+            (spec.result, spec.scenario.results) = (ResultKind::Count, Vec::new());
         };
         assert_eq!(
             plan("cardinality", 1 << 23, &count).unwrap_err().to_string(),
