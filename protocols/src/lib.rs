@@ -13,6 +13,7 @@ pub mod message;
 pub mod ot;
 pub mod party;
 pub mod psi;
+pub mod ring;
 pub mod session;
 pub mod share;
 pub mod sim;

@@ -80,6 +80,12 @@ impl Writer {
         blocks.iter().for_each(|block| self.0.put_u128_le(*block));
     }
 
+    /// Appends arrays of bytes, one after the other.
+    pub fn elements<const N: usize>(&mut self, elements: impl ExactSizeIterator<Item = [u8; N]>) {
+        self.0.reserve(N * elements.len());
+        elements.for_each(|element| self.0.put_slice(&element));
+    }
+
     pub(crate) fn into_frame(self) -> Bytes {
         self.0.freeze()
     }

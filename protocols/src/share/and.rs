@@ -23,9 +23,9 @@ const CHUNK: usize = 1 << 14;
 /// Shares of random bits a, b and of c = a & b. Used once: [`and`] takes them.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Triples {
-    a: Vec<u128>,
-    b: Vec<u128>,
-    c: Vec<u128>,
+    pub(super) a: Vec<u128>,
+    pub(super) b: Vec<u128>,
+    pub(super) c: Vec<u128>,
     /// Whether this party adds the product of what is opened.
     #[zeroize(skip)]
     leads: bool,

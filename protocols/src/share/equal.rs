@@ -63,7 +63,7 @@ impl Transfers {
             End::Sender(sender) => {
                 let values = Arc::new(values);
                 let mine = values.clone();
-                let shares: Use<Vec<u8>> = Arc::new(move |first, shares| {
+                let shares: Use<u64, Vec<u8>> = Arc::new(move |first, shares| {
                     let distance = |(n, shares): (usize, &[u64])| {
                         let ones = (mine[first / w + n] & lowest(width)).count_ones() as u8;
                         sum(shares).wrapping_add(ones) % 64
@@ -75,7 +75,7 @@ impl Transfers {
             }
             End::Receiver(receiver) => {
                 let x = Arc::new(s.compute(move || concatenated(&values, width)).await?);
-                let shares: Use<Vec<u8>> =
+                let shares: Use<u64, Vec<u8>> =
                     Arc::new(move |_, shares| shares.chunks_exact(w).map(|shares| sum(shares) % 64).collect());
                 product::receive(receiver, s, &self.peer, shape, x, shares).await?
             }

@@ -14,11 +14,17 @@
 //! **Claim.** Semi-honest peers, with the assumptions of [`crate::ot::extension`]: every message is uniform to who reads it.
 
 mod and;
+mod arithmetic;
 mod compare;
+pub mod correlation;
+mod engine;
 mod equal;
+mod helper;
 mod msg;
 mod product;
+mod shares;
 mod sum;
+pub mod transfers;
 
 #[cfg(test)]
 mod tests;
@@ -30,8 +36,12 @@ use crate::party::{PartyId, Role};
 use crate::session::Session;
 
 pub use and::{Triples, and, and_cost, open, triples_cost};
+pub use arithmetic::{and_shares, mul};
 pub use compare::at_least_cost;
+pub use correlation::Correlation;
+pub use engine::{Costs, Engine, Provider, Seat, Seats};
 pub use equal::{WIDTH_MAX, equal_cost};
+pub use shares::{BitShares, Matrix, Shares};
 pub use sum::{count_cost, reveal_cost, sum_where_cost};
 
 /// One end of two parties' transfers, from which everything here is made. The two ends are set up in facing roles.

@@ -21,10 +21,11 @@ use super::msg::Blocks;
 use crate::bits::Bits;
 use crate::catalogue::Cost;
 use crate::error::{Bug, Error, Result};
-use crate::kernels::mask::mask;
+use crate::kernels::mask::mask_block;
 use crate::message::FRAME_HEADER;
 use crate::ot::extension::{self, BATCH, Receiver, Sender};
 use crate::party::{PartyId, Role};
+use crate::ring::Ring;
 use crate::session::{CHUNKS_IN_FLIGHT, Session};
 
 /// Batches whose transfers are made and whose products are on their way: on a line of 20 ms there and back, they keep 100
@@ -32,7 +33,7 @@ use crate::session::{CHUNKS_IN_FLIGHT, Session};
 const UNDER_WAY: usize = 8;
 
 /// What a party does with its shares of a batch: the number of the batch's first product, and one share per product.
-pub(super) type Use<T> = Arc<dyn Fn(usize, &[u64]) -> T + Send + Sync>;
+pub(super) type Use<R, T> = Arc<dyn Fn(usize, &[R]) -> T + Send + Sync>;
 
 /// The products that are to be made.
 #[derive(Clone, Copy)]
@@ -51,8 +52,13 @@ impl Shape {
         Self { count, batch: BATCH, width }
     }
 
-    fn mask(self) -> u64 {
-        u64::MAX >> (64 - self.width)
+    fn mask(self) -> u128 {
+        u128::MAX >> (128 - self.width)
+    }
+
+    /// The lowest bits of an element, as many as a number has.
+    fn cut<R: Ring>(self, element: R) -> R {
+        R::from_low(element.low() & self.mask())
     }
 
     /// Numbers in a block.
@@ -66,13 +72,13 @@ impl Shape {
 }
 
 /// The sender's end: `a(i)` is the number of product i.
-pub(super) async fn send<T: Send + 'static>(
+pub(super) async fn send<R: Ring, T: Send + 'static>(
     transfers: &mut Sender,
     s: &Session,
     peer: &PartyId,
     shape: Shape,
-    a: Arc<dyn Fn(usize) -> u64 + Send + Sync>,
-    shares: Use<T>,
+    a: Arc<dyn Fn(usize) -> R + Send + Sync>,
+    shares: Use<R, T>,
 ) -> Result<Vec<T>> {
     let rows = transfers.random(&s.step("transfers"), shape.count, shape.batch)?;
     let (mut out, unused) = s.step("products").channel(peer)?.split();
@@ -83,11 +89,11 @@ pub(super) async fn send<T: Send + 'static>(
             s.compute(move || {
                 let first = number * shape.batch;
                 let difference = |(n, [zero, one]): (usize, &[u128; 2])| {
-                    (*zero as u64).wrapping_add(a(first + n)).wrapping_sub(*one as u64)
+                    R::from_low(*zero).plus(a(first + n)).minus(R::from_low(*one))
                 };
                 let e = pack(rows.iter().enumerate().map(difference), shape);
-                let mine: Zeroizing<Vec<u64>> =
-                    Zeroizing::new(rows.iter().map(|[zero, _]| (*zero as u64).wrapping_neg() & shape.mask()).collect());
+                let share = |[zero, _]: &[u128; 2]| shape.cut(R::ZERO.minus(R::from_low(*zero)));
+                let mine: Zeroizing<Vec<R>> = Zeroizing::new(rows.iter().map(share).collect());
                 (Blocks(e), shares(first, &mine))
             })
             .await
@@ -109,13 +115,13 @@ pub(super) async fn send<T: Send + 'static>(
 }
 
 /// The receiver's end.
-pub(super) async fn receive<T: Send + 'static>(
+pub(super) async fn receive<R: Ring, T: Send + 'static>(
     transfers: &mut Receiver,
     s: &Session,
     peer: &PartyId,
     shape: Shape,
     x: Arc<Bits>,
-    shares: Use<T>,
+    shares: Use<R, T>,
 ) -> Result<Vec<T>> {
     let rows = transfers.random(&s.step("transfers"), &x, shape.batch)?;
     let (unused, e) = s.step("products").channel(peer)?.split();
@@ -139,10 +145,10 @@ pub(super) async fn receive<T: Send + 'static>(
             let count = rows.len();
             let corrected = move || {
                 let e = unpack(&e, shape);
-                let share = |((n, row), e): ((usize, &u128), u64)| {
-                    (*row as u64).wrapping_add(e & mask(x.get(first + n))) & shape.mask()
+                let share = |((n, row), e): ((usize, &u128), u128)| {
+                    shape.cut(R::from_low(*row).plus(R::from_low(e & mask_block(x.get(first + n)))))
                 };
-                let mine: Zeroizing<Vec<u64>> = Zeroizing::new(rows.iter().enumerate().zip(e).map(share).collect());
+                let mine: Zeroizing<Vec<R>> = Zeroizing::new(rows.iter().enumerate().zip(e).map(share).collect());
                 shares(first, &mine)
             };
             all.push(s.compute(corrected).await?);
@@ -165,12 +171,12 @@ pub(super) fn cost(shape: Shape, role: Role) -> Cost {
     Cost { rounds: 2, bytes_out: transfers.bytes_out + products, group_ops: 0, cpu_us: 0 }
 }
 
-fn pack(numbers: impl Iterator<Item = u64>, shape: Shape) -> Vec<u128> {
-    let (per_block, mask) = (shape.per_block(), u128::from(shape.mask()));
+fn pack<R: Ring>(numbers: impl Iterator<Item = R>, shape: Shape) -> Vec<u128> {
+    let (per_block, mask) = (shape.per_block(), shape.mask());
     let mut blocks = Vec::with_capacity(shape.batch.div_ceil(per_block));
     let (mut block, mut place) = (0, 0);
     for number in numbers {
-        block |= (u128::from(number) & mask) << (shape.width * place);
+        block |= (number.low() & mask) << (shape.width * place);
         place += 1;
         if place as usize == per_block {
             blocks.push(block);
@@ -183,11 +189,11 @@ fn pack(numbers: impl Iterator<Item = u64>, shape: Shape) -> Vec<u128> {
     blocks
 }
 
-fn unpack(blocks: &[u128], shape: Shape) -> impl Iterator<Item = u64> {
+fn unpack(blocks: &[u128], shape: Shape) -> impl Iterator<Item = u128> {
     let mask = shape.mask();
-    blocks.iter().flat_map(move |block| {
-        (0..shape.per_block() as u32).map(move |place| (block >> (shape.width * place)) as u64 & mask)
-    })
+    blocks
+        .iter()
+        .flat_map(move |block| (0..shape.per_block() as u32).map(move |place| (block >> (shape.width * place)) & mask))
 }
 
-const _: () = assert!(BATCH * 8 + FRAME_HEADER <= crate::message::FRAME_MAX, "a batch of products fits a frame");
+const _: () = assert!(BATCH * 16 + FRAME_HEADER <= crate::message::FRAME_MAX, "a batch of products fits a frame");

@@ -81,7 +81,7 @@ impl Transfers {
         numbers: Arc<dyn Fn(usize) -> u64 + Send + Sync>,
     ) -> Result<u64> {
         let shape = Shape::new(bits.len(), 64);
-        let sum: Use<u64> = Arc::new(|_, shares| shares.iter().fold(0, |sum, share| sum.wrapping_add(*share)));
+        let sum: Use<u64, u64> = Arc::new(|_, shares| shares.iter().fold(0, |sum, share| sum.wrapping_add(*share)));
         let sums = match &mut self.end {
             End::Sender(sender) => product::send(sender, s, &self.peer, shape, numbers, sum).await?,
             End::Receiver(receiver) => product::receive(receiver, s, &self.peer, shape, bits.clone(), sum).await?,

@@ -1,0 +1,49 @@
+//! Correlated randomness: what both parties draw before their data meets, so that products cost openings only.
+//!
+//! A correlation says in one place how each of the two sources makes it. With a helper, both parties draw everything from
+//! seeds but one part of the second party's, which the helper works out and sends: the correction. With transfers, the two parties
+//! make it between them.
+
+mod triples;
+
+use std::future::Future;
+
+use crate::catalogue::Cost;
+use crate::error::Result;
+use crate::ring::{Prg, Ring};
+
+use super::engine::Seat;
+use super::transfers::Pair;
+use crate::session::Session;
+
+pub use triples::{BitTriples, Triples};
+
+/// One party's part of correlated randomness. It is used once, so it is moved where it is used.
+pub trait Correlation: Sized + Send + 'static {
+    /// How much of it: public. What the helper knows of an earlier correlation may be in it too.
+    type Shape: Clone + Send + Sync + 'static;
+    /// Of what a correction is made.
+    type Word: Ring;
+
+    /// What `seat` draws from its seed: all of its part, but for the second party's correction.
+    fn draw(shape: &Self::Shape, seat: Seat, prg: &mut Prg) -> Self;
+
+    /// The helper: what the second party lacks, from what both drew. Uniform to the second party, given what it drew.
+    fn correction(shape: &Self::Shape, first: &Self, second: &Self) -> Vec<Self::Word>;
+
+    /// How many words a correction has.
+    fn correction_len(shape: &Self::Shape) -> usize;
+
+    /// The second party: puts the correction where it belongs.
+    #[must_use]
+    fn corrected(self, shape: &Self::Shape, correction: Vec<Self::Word>) -> Self;
+
+    /// What one has who holds no part.
+    fn absent(shape: &Self::Shape) -> Self;
+
+    /// Makes it between the two parties.
+    fn transfer(pair: &mut Pair, s: &Session, shape: &Self::Shape) -> impl Future<Output = Result<Self>> + Send;
+
+    /// What [`Correlation::transfer`] costs the party at `seat`.
+    fn transfer_cost(shape: &Self::Shape, seat: Seat) -> Cost;
+}
