@@ -23,6 +23,18 @@ pub fn transpose(columns: &[u128]) -> Vec<u128> {
     transpose_on(columns, portable::tile)
 }
 
+/// Transposes squares of 128 x 128 bits in place: bit c of row r comes to bit r of row c. Panics where the blocks are no
+/// multiple of 128.
+pub fn transpose_tiles(blocks: &mut [u128]) {
+    let (tiles, rest) = blocks.as_chunks_mut::<COLUMNS>();
+    assert!(rest.is_empty(), "whole squares");
+    #[cfg(target_arch = "x86_64")]
+    if let Some(engine) = gfni::Gfni::detect() {
+        return tiles.iter_mut().for_each(|tile| engine.tile(tile));
+    }
+    tiles.iter_mut().for_each(portable::tile);
+}
+
 /// The engine that runs here, for people.
 pub fn engine() -> &'static str {
     #[cfg(target_arch = "x86_64")]

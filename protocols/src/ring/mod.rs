@@ -5,6 +5,8 @@
 //! products may reach.
 
 mod fixed;
+mod matrix;
+mod planes;
 mod prg;
 
 #[cfg(test)]
@@ -17,6 +19,8 @@ use zeroize::Zeroize;
 use crate::message::Writer;
 
 pub use fixed::{Fixed, OutOfRange};
+pub use matrix::{matmul, transposed};
+pub use planes::{from_planes, planes};
 pub use prg::Prg;
 
 /// A ring of integers modulo a power of two. Operations wrap, and take the same time whatever the values.

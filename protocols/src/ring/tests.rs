@@ -36,3 +36,45 @@ fn a_stream_is_the_same_however_it_is_asked_for_in_whole_blocks() {
     assert_ne!(Prg::new(8).elements::<u64>(1)[0], whole[0]);
     assert_ne!(Prg::new(7).fork().blocks(1), Prg::new(7).blocks(1));
 }
+
+#[test]
+fn planes_have_the_bits_of_numbers() {
+    fn check<R: Ring>() {
+        for len in [0, 1, 127, 128, 129, 255, 256, 257, 1000] {
+            let values: Vec<R> = Prg::new(len as u128).elements(len);
+            let planes = planes(&values);
+            assert_eq!(planes.len(), R::BITS as usize);
+            for (place, plane) in planes.iter().enumerate() {
+                let bit = |n: usize| (values[n].low() >> place) as u8 & 1;
+                assert!(plane.len() == len && plane.iter().enumerate().all(|(n, b)| b == bit(n)), "{len} {place}");
+            }
+            let planes: Vec<_> = planes.iter().collect();
+            assert_eq!(from_planes::<R>(&planes, len), values, "{len}");
+            let low: Vec<R> = values.iter().map(|value| R::from_low(value.low() & 7)).collect();
+            assert_eq!(from_planes::<R>(&planes[..3], len), low, "{len}");
+        }
+    }
+    check::<u64>();
+    check::<u128>();
+}
+
+#[test]
+fn products_of_matrices() {
+    for (rows, inner, columns) in [(0, 3, 2), (3, 0, 2), (1, 1, 1), (5, 7, 1), (1, 9, 4), (33, 65, 70), (4, 2, 3000)] {
+        let mut prg = Prg::new(9);
+        let (a, b): (Vec<u64>, Vec<u64>) = (prg.elements(rows * inner), prg.elements(inner * columns));
+        let product = matmul(rows, inner, columns, &a, &b);
+        let back = transposed(
+            columns,
+            rows,
+            &matmul(columns, inner, rows, &transposed(inner, columns, &b), &transposed(rows, inner, &a)),
+        );
+        assert_eq!(product, back);
+        for row in 0..rows {
+            for column in 0..columns {
+                let terms = (0..inner).map(|k| a[row * inner + k].wrapping_mul(b[k * columns + column]));
+                assert_eq!(product[row * columns + column], terms.fold(0, u64::wrapping_add));
+            }
+        }
+    }
+}

@@ -4,18 +4,30 @@
 //! seeds but one part of the second party's, which the helper works out and sends: the correction. With transfers, the two parties
 //! make it between them.
 
+mod bits;
+mod matrices;
+mod permuted;
 mod triples;
 
 use std::future::Future;
+use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
+use super::Transfers;
+use super::engine::Seat;
+use super::product::Shape;
+use super::transfers::Pair;
+use crate::bits::{BLOCK_BITS, Bits};
 use crate::catalogue::Cost;
 use crate::error::Result;
 use crate::ring::{Prg, Ring};
-
-use super::engine::Seat;
-use super::transfers::Pair;
 use crate::session::Session;
 
+pub use bits::{BitProducts, Edabits};
+pub use matrices::{Held, HeldShape, Mask, MaskShape, MatrixShape, MatrixTriple, Squares};
+pub(super) use permuted::permuted;
+pub use permuted::{Permuted, PermutedShape};
 pub use triples::{BitTriples, Triples};
 
 /// One party's part of correlated randomness. It is used once, so it is moved where it is used.
@@ -41,9 +53,34 @@ pub trait Correlation: Sized + Send + 'static {
     /// What one has who holds no part.
     fn absent(shape: &Self::Shape) -> Self;
 
+    /// What the helper keeps for later correlations: nothing, but where one is used more than once.
+    fn kept(shape: &Self::Shape, _first: Self, _second: Self) -> Self {
+        Self::absent(shape)
+    }
+
     /// Makes it between the two parties.
     fn transfer(pair: &mut Pair, s: &Session, shape: &Self::Shape) -> impl Future<Output = Result<Self>> + Send;
 
     /// What [`Correlation::transfer`] costs the party at `seat`.
     fn transfer_cost(shape: &Self::Shape, seat: Seat) -> Cost;
+}
+
+/// Shares of the products of the receiver's numbers with the sender's: one transfer for each bit of the receiver's (Gilboa
+/// 1999, see `product`).
+async fn across<R: Ring>(transfers: &mut Transfers, s: &Session, mine: &Arc<Zeroizing<Vec<R>>>) -> Result<Vec<R>> {
+    let bits = R::BITS as usize;
+    let shape = bits_of::<R>(mine.len());
+    let numbers = mine.clone();
+    let shifted = move |n: usize| numbers[n / bits].shl((n % bits) as u32);
+    let blocks = mine
+        .chunks(BLOCK_BITS / bits)
+        .map(|numbers| numbers.iter().enumerate().fold(0, |block, (n, number)| block | number.low() << (n * bits)));
+    let choices = Arc::new(Bits::from_blocks(blocks.collect(), shape.count));
+    bits::across(transfers, s, shape, &choices, Arc::new(shifted), Arc::new(move |_, shares| bits::sums(shares, bits)))
+        .await
+}
+
+/// A transfer for each bit of as many numbers.
+fn bits_of<R: Ring>(count: usize) -> Shape {
+    Shape::new(count * R::BITS as usize, R::BITS)
 }

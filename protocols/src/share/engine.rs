@@ -18,6 +18,8 @@
 //! All exchanges of two parties share one channel, and a vector is one exchange: rounds are what a reader counts.
 
 #[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::ops::{Index, IndexMut};
@@ -292,11 +294,30 @@ impl Engine {
     /// # Errors
     /// [`Error::Deviation`] names a peer that says another number of elements.
     pub async fn exchange<R: Ring>(&mut self, len: usize, mine: Arc<Vec<R>>) -> Result<Vec<R>> {
-        let both = msg::bytes::<R>(len);
-        self.spent.round(u32::from(len > 0), both, both);
+        self.swap([len; 2], mine).await
+    }
+
+    /// The party at `from` says `len` elements to the other: one round. Gives them where they are heard.
+    ///
+    /// # Errors
+    /// As [`Engine::exchange`].
+    pub async fn tell<R: Ring>(&mut self, from: Seat, len: usize, mine: Arc<Vec<R>>) -> Result<Vec<R>> {
+        self.swap(if from == Seat::First { [len, 0] } else { [0, len] }, mine).await
+    }
+
+    /// As [`Engine::exchange`], where the first party says as many elements as the first of `lens`, and the second as the
+    /// second.
+    ///
+    /// # Errors
+    /// As [`Engine::exchange`].
+    pub async fn swap<R: Ring>(&mut self, lens: [usize; 2], mine: Arc<Vec<R>>) -> Result<Vec<R>> {
+        let [first, second] = lens.map(msg::bytes::<R>);
+        self.spent.round(u32::from(lens != [0, 0]), first, second);
         let Some(Ends { peer: Some(peer), .. }) = &mut self.ends else { return Ok(Vec::new()) };
-        assert_eq!(mine.len(), len, "as many elements as stated");
-        let ((), theirs) = try_join(msg::send(&mut peer.out, mine), msg::receive(&mut peer.incoming, len)).await?;
+        let [own, other] = if self.seat == Seat::First { lens } else { [lens[1], lens[0]] };
+        let mine = if own == 0 { Arc::default() } else { mine };
+        assert_eq!(mine.len(), own, "as many elements as stated");
+        let ((), theirs) = try_join(msg::send(&mut peer.out, mine), msg::receive(&mut peer.incoming, other)).await?;
         Ok(theirs)
     }
 
@@ -330,21 +351,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::exchange`].
     pub async fn reveal<R: Ring>(&mut self, to: Seat, x: &Shares<R>) -> Result<Option<Vec<R>>> {
-        let bytes = msg::bytes::<R>(x.len());
-        match to {
-            Seat::First => self.spent.round(u32::from(!x.is_empty()), 0, bytes),
-            Seat::Second => self.spent.round(u32::from(!x.is_empty()), bytes, 0),
+        let from = match to {
+            Seat::First => Seat::Second,
+            Seat::Second => Seat::First,
             Seat::Helper => return Err(Error::Bug(Bug("a helper learns nothing"))),
-        }
-        let Some(Ends { peer: Some(peer), .. }) = &mut self.ends else { return Ok(None) };
-        if to == self.seat {
-            let mut opened: Vec<R> = msg::receive(&mut peer.incoming, x.len()).await?;
-            opened.iter_mut().zip(x.values()).for_each(|(theirs, mine)| *theirs = theirs.plus(*mine));
-            Ok(Some(opened))
-        } else {
-            msg::send(&mut peer.out, Arc::new(x.values().to_vec())).await?;
-            Ok(None)
-        }
+        };
+        let mut opened = self.tell(from, x.len(), Arc::new(x.values().to_vec())).await?;
+        opened.iter_mut().zip(x.values()).for_each(|(theirs, mine)| *theirs = theirs.plus(*mine));
+        Ok((to == self.seat).then_some(opened))
     }
 
     /// A public number, at most `most`, that the two parties have found by opening something, told to the helper: half a

@@ -71,10 +71,10 @@ impl Dealer {
             Self::Helper { prgs: [first, second], second: link, .. } => {
                 let one: C = draw(s, first, shape.clone(), Seat::First).await?;
                 let other: C = draw(s, second, shape.clone(), Seat::Second).await?;
-                let absent = C::absent(&shape);
-                let correction = s.compute(move || C::correction(&shape, &one, &other)).await?;
+                let made = s.compute(move || (C::correction(&shape, &one, &other), C::kept(&shape, one, other)));
+                let (correction, kept) = made.await?;
                 msg::send(&mut link.out, Arc::new(correction)).await?;
-                Ok(absent)
+                Ok(kept)
             }
         }
     }

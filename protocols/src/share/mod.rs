@@ -14,7 +14,7 @@
 //! **Claim.** Semi-honest peers, with the assumptions of [`crate::ot::extension`]: every message is uniform to who reads it.
 
 mod and;
-mod arithmetic;
+pub mod arithmetic;
 mod compare;
 pub mod correlation;
 mod engine;
@@ -36,7 +36,6 @@ use crate::party::{PartyId, Role};
 use crate::session::Session;
 
 pub use and::{Triples, and, and_cost, open, triples_cost};
-pub use arithmetic::{and_shares, mul};
 pub use compare::at_least_cost;
 pub use correlation::Correlation;
 pub use engine::{Costs, Engine, Provider, Seat, Seats};

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use futures::future::try_join;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::Correlation;
-use crate::bits::{BLOCK_BITS, Bits};
+use super::{Correlation, across};
+use crate::bits::{BLOCK_BITS, random_blocks};
 use crate::catalogue::Cost;
 use crate::error::Result;
 use crate::ring::{Prg, Ring};
 use crate::session::Session;
 use crate::share::engine::Seat;
-use crate::share::product::{self, Shape, Use};
+use crate::share::product;
 use crate::share::transfers::{Pair, role};
-use crate::share::{End, Transfers, triples_cost};
+use crate::share::triples_cost;
 
 /// Shares of random numbers a, b and of c = a·b, as many as the shape says.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -56,7 +56,7 @@ impl<R: Ring> Correlation for Triples<R> {
     /// a·b is each party's own product and two across: of the first party's a with the second's b, and the other way round, at
     /// the same time.
     async fn transfer(pair: &mut Pair, s: &Session, count: &usize) -> Result<Self> {
-        let mut prg = Prg::new(crate::bits::random_blocks(1, &mut s.rng("triples"))[0]);
+        let mut prg = Prg::new(random_blocks(1, &mut s.rng("triples"))[0]);
         let [a, b] = [(); 2].map(|()| Arc::new(Zeroizing::new(prg.elements::<R>(*count))));
         let (there, back) = try_join(
             across(&mut pair.there, &s.step("there"), if pair.seat == Seat::First { &a } else { &b }),
@@ -68,41 +68,9 @@ impl<R: Ring> Correlation for Triples<R> {
     }
 
     fn transfer_cost(count: &usize, seat: Seat) -> Cost {
-        let cost = |role| product::cost(bits_of::<R>(*count), role);
+        let cost = |role| product::cost(super::bits_of::<R>(*count), role);
         cost(role(seat)).beside(cost(role(seat).other()))
     }
-}
-
-/// Shares of the products of the receiver's numbers with the sender's: one transfer for each bit of the receiver's.
-async fn across<R: Ring>(
-    transfers: &mut Transfers,
-    s: &Session,
-    mine: &Arc<Zeroizing<Vec<R>>>,
-) -> Result<Zeroizing<Vec<R>>> {
-    let bits = R::BITS as usize;
-    let shape = bits_of::<R>(mine.len());
-    let sums: Use<R, Vec<R>> = Arc::new(move |_, shares| {
-        shares.chunks_exact(bits).map(|shares| shares.iter().fold(R::ZERO, |sum, share| sum.plus(*share))).collect()
-    });
-    let batches = match &mut transfers.end {
-        End::Sender(sender) => {
-            let numbers = mine.clone();
-            let shifted = move |n: usize| numbers[n / bits].shl((n % bits) as u32);
-            product::send(sender, s, &transfers.peer, shape, Arc::new(shifted), sums).await?
-        }
-        End::Receiver(receiver) => {
-            let blocks = mine.chunks(BLOCK_BITS / bits).map(|numbers| {
-                numbers.iter().enumerate().fold(0, |block, (n, number)| block | number.low() << (n * bits))
-            });
-            let choices = Arc::new(Bits::from_blocks(blocks.collect(), shape.count));
-            product::receive(receiver, s, &transfers.peer, shape, choices, sums).await?
-        }
-    };
-    Ok(Zeroizing::new(batches.concat()))
-}
-
-fn bits_of<R: Ring>(count: usize) -> Shape {
-    Shape::new(count * R::BITS as usize, R::BITS)
 }
 
 /// Shares of random bits a, b and of a & b, in as many blocks of 128 as the shape says.

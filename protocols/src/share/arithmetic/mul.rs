@@ -1,13 +1,13 @@
-//! Products of shared numbers and of shared bits.
+//! Products of shared numbers and of shared bits: Beaver 1991 (CRYPTO, "Efficient multiparty protocols using circuit
+//! randomization").
 
 use std::sync::Arc;
 
-use super::correlation::{BitTriples, Triples};
-use super::engine::{Engine, Seat};
-use super::shares::{BitShares, Shares};
 use crate::bits::Bits;
 use crate::error::Result;
 use crate::ring::Ring;
+use crate::share::correlation::{BitTriples, Squares, Triples};
+use crate::share::{BitShares, Engine, Seat, Shares};
 
 /// x·y for each pair: one round, two elements each way.
 ///
@@ -39,11 +39,36 @@ pub async fn mul<R: Ring>(e: &mut Engine, x: &Shares<R>, y: &Shares<R>) -> Resul
     .await
 }
 
+/// x² for each number: one round, one element each way.
+///
+/// # Errors
+/// [`crate::error::Error::Deviation`] names a peer or a helper that breaks the protocol.
+pub async fn square<R: Ring>(e: &mut Engine, x: &Shares<R>) -> Result<Shares<R>> {
+    let t = Arc::new(e.deal::<Squares<R>>(x.len()).await?);
+    let masked = {
+        let (x, t) = (x.clone(), t.clone());
+        e.job(move || x.values().iter().zip(&t.a).map(|(value, mask)| value.minus(*mask)).collect::<Vec<R>>())
+    };
+    let mine = Arc::new(masked.await?.unwrap_or_default());
+    let theirs = e.exchange(x.len(), mine.clone()).await?;
+    let first = e.seat() == Seat::First;
+    e.local(x.len(), move || {
+        // x² = d² + 2·d·a + a²
+        let square = |n: usize| {
+            let d = mine[n].plus(theirs[n]);
+            let open = if first { d.times(d) } else { R::ZERO };
+            t.c[n].plus(d.times(t.a[n]).shl(1)).plus(open)
+        };
+        (0..mine.len()).map(square).collect()
+    })
+    .await
+}
+
 /// x & y for each pair of bits: one round, two bits each way.
 ///
 /// # Errors
 /// [`crate::error::Error::Deviation`] names a peer or a helper that breaks the protocol.
-pub async fn and_shares(e: &mut Engine, x: &BitShares, y: &BitShares) -> Result<BitShares> {
+pub async fn and(e: &mut Engine, x: &BitShares, y: &BitShares) -> Result<BitShares> {
     assert_eq!(x.len(), y.len(), "vectors of one length");
     let (len, blocks) = (x.len(), x.len().div_ceil(128));
     let t = Arc::new(e.deal::<BitTriples>(blocks).await?);
