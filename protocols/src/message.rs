@@ -69,6 +69,11 @@ impl Writer {
         self.0.put_slice(bytes);
     }
 
+    /// Makes room for as many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.0.reserve(bytes);
+    }
+
     /// Appends a number, little endian.
     pub fn u64(&mut self, value: u64) {
         self.0.put_u64_le(value);
@@ -78,12 +83,6 @@ impl Writer {
     pub fn blocks(&mut self, blocks: &[u128]) {
         self.0.reserve(16 * blocks.len());
         blocks.iter().for_each(|block| self.0.put_u128_le(*block));
-    }
-
-    /// Appends arrays of bytes, one after the other.
-    pub fn elements<const N: usize>(&mut self, elements: impl ExactSizeIterator<Item = [u8; N]>) {
-        self.0.reserve(N * elements.len());
-        elements.for_each(|element| self.0.put_slice(&element));
     }
 
     pub(crate) fn into_frame(self) -> Bytes {

@@ -66,9 +66,14 @@ pub trait Ring: Copy + Debug + Default + Eq + Send + Sync + Zeroize + 'static {
     fn from_blocks(blocks: &[u128], out: &mut Vec<Self>);
     /// Appends elements to a frame, little endian.
     fn write(values: &[Self], w: &mut Writer);
+    /// The bytes of elements, little endian.
+    fn to_bytes(values: &[Self]) -> Vec<u8>;
     /// The elements that these bytes are, as many as fit.
     fn read(bytes: &[u8]) -> Vec<Self>;
 }
+
+/// Elements that are converted at a time, on the stack: 2 or 4 KiB.
+const STRIP: usize = 256;
 
 macro_rules! ring {
     ($unsigned:ty, $signed:ty) => {
@@ -109,11 +114,23 @@ macro_rules! ring {
             }
             fn from_blocks(blocks: &[u128], out: &mut Vec<Self>) {
                 const PER_BLOCK: usize = 16 / size_of::<$unsigned>();
-                let element = |block: u128, n: usize| (block >> (n as u32 * Self::BITS % 128)) as Self;
-                out.extend(blocks.iter().flat_map(|block| (0..PER_BLOCK).map(move |n| element(*block, n))));
+                for blocks in blocks.chunks(STRIP) {
+                    let mut strip = [[0; PER_BLOCK]; STRIP];
+                    for (elements, block) in strip.iter_mut().zip(blocks) {
+                        *elements = std::array::from_fn(|n| (block >> (n as u32 * Self::BITS % 128)) as Self);
+                    }
+                    out.extend_from_slice(strip[..blocks.len()].as_flattened());
+                }
             }
             fn write(values: &[Self], w: &mut Writer) {
-                w.elements(values.iter().map(|value| value.to_le_bytes()));
+                for values in values.chunks(STRIP) {
+                    let mut strip = [[0; size_of::<$unsigned>()]; STRIP];
+                    strip.iter_mut().zip(values).for_each(|(bytes, value)| *bytes = value.to_le_bytes());
+                    w.bytes(strip[..values.len()].as_flattened());
+                }
+            }
+            fn to_bytes(values: &[Self]) -> Vec<u8> {
+                values.iter().flat_map(|value| value.to_le_bytes()).collect()
             }
             fn read(bytes: &[u8]) -> Vec<Self> {
                 let (elements, _) = bytes.as_chunks();

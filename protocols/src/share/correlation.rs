@@ -6,6 +6,7 @@
 
 mod bits;
 mod matrices;
+mod network;
 mod permuted;
 mod triples;
 
@@ -53,6 +54,11 @@ pub trait Correlation: Sized + Send + 'static {
     /// What one has who holds no part.
     fn absent(shape: &Self::Shape) -> Self;
 
+    /// Whether the party at `seat` can work a correction out from both parties' draws, as a spot check does.
+    fn checkable(_shape: &Self::Shape, _seat: Seat) -> bool {
+        true
+    }
+
     /// What the helper keeps for later correlations: nothing, but where one is used more than once.
     fn kept(shape: &Self::Shape, _first: Self, _second: Self) -> Self {
         Self::absent(shape)
@@ -71,16 +77,15 @@ async fn across<R: Ring>(transfers: &mut Transfers, s: &Session, mine: &Arc<Zero
     let bits = R::BITS as usize;
     let shape = bits_of::<R>(mine.len());
     let numbers = mine.clone();
-    let shifted = move |n: usize| numbers[n / bits].shl((n % bits) as u32);
     let blocks = mine
         .chunks(BLOCK_BITS / bits)
         .map(|numbers| numbers.iter().enumerate().fold(0, |block, (n, number)| block | number.low() << (n * bits)));
     let choices = Arc::new(Bits::from_blocks(blocks.collect(), shape.count));
-    bits::across(transfers, s, shape, &choices, Arc::new(shifted), Arc::new(move |_, shares| bits::sums(shares, bits)))
-        .await
+    let number = Arc::new(move |n: usize| numbers[n / bits]);
+    bits::across(transfers, s, shape, &choices, number, Arc::new(|_, shares| bits::composed(shares))).await
 }
 
 /// A transfer for each bit of as many numbers.
 fn bits_of<R: Ring>(count: usize) -> Shape {
-    Shape::new(count * R::BITS as usize, R::BITS)
+    Shape::bits_of(count, R::BITS)
 }

@@ -18,27 +18,38 @@
 //! All exchanges of two parties share one channel, and a vector is one exchange: rounds are what a reader counts.
 
 #[cfg(test)]
+mod helper_tests;
+#[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::ops::{Index, IndexMut};
+mod check;
+mod cost;
+mod talk;
+mod values;
+
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::try_join;
+use zeroize::Zeroizing;
 
 use super::correlation::Correlation;
-use super::helper::{self, Dealer};
+use super::helper::{Auditor, Dealer, Dealt, Evidence};
 use super::msg;
 use super::shares::{BitShares, Shares};
 use super::transfers::Pair;
-use crate::bits::Bits;
-use crate::catalogue::Cost;
+use crate::bits::{Bits, random_blocks};
 use crate::channel::{Incoming, Outgoing};
 use crate::error::{Bug, Error, Fault, Result};
 use crate::party::PartyId;
-use crate::ring::Ring;
-use crate::session::Session;
+use crate::ring::{Prg, Ring};
+use crate::session::{Session, SessionId};
+
+pub(super) use check::CORRELATION;
+pub use cost::Costs;
+use cost::Tally;
 
 /// Who somebody is in a computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,24 +82,36 @@ pub enum Provider {
     Transfers,
 }
 
-/// What everybody spends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Costs {
-    /// The first party.
-    pub first: Cost,
-    /// The second party.
-    pub second: Cost,
-    /// The helper.
-    pub helper: Cost,
-}
-
 /// One end of a computation. See the module.
 pub struct Engine {
     seat: Seat,
     provider: Provider,
-    /// Nothing at a rehearsal.
-    ends: Option<Ends>,
-    spent: Costs,
+    place: Place,
+    spent: Tally,
+    /// How often each correlation is dealt, of which one is used.
+    copies: u32,
+    #[cfg(test)]
+    pub(super) heard: Vec<u128>,
+}
+
+/// Where a program runs.
+enum Place {
+    /// Without anybody.
+    Rehearsal,
+    /// At an auditor, who deals again what a helper dealt.
+    Audit(Box<Auditor>),
+    /// At its seat.
+    Network(Box<Ends>),
+}
+
+#[cfg(test)]
+impl Place {
+    fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Network(ends) => Some(ends.session.id()),
+            _ => None,
+        }
+    }
 }
 
 /// What a seat has of the network.
@@ -105,6 +128,8 @@ struct Peer {
     party: PartyId,
     out: Outgoing,
     incoming: Incoming,
+    /// What both parties draw alike, and the helper does not know.
+    common: Prg,
 }
 
 enum Source {
@@ -119,28 +144,46 @@ impl Engine {
     /// [`Error::Bug`] where this party has no seat, or two; the others name a peer that breaks the protocol.
     pub async fn set_up(s: &Session, seats: &Seats) -> Result<Self> {
         let seat = seats.of(s.me())?;
-        let open = |party: &PartyId| -> Result<Peer> {
-            let (out, incoming) = s.step("shares").channel(party)?.split();
-            Ok(Peer { party: party.clone(), out, incoming })
-        };
-        let peer = match seat {
-            Seat::First => Some(open(&seats.second)?),
-            Seat::Second => Some(open(&seats.first)?),
+        let other = match seat {
+            Seat::First => Some(&seats.second),
+            Seat::Second => Some(&seats.first),
             Seat::Helper => None,
         };
-        let (provider, source) = match (&seats.helper, &peer) {
-            (Some(_), _) => {
-                let dealer = Dealer::set_up(&s.step("helper"), seats, seat).await?;
-                (Provider::Helper, Source::Helper(Box::new(dealer)))
+        let peer = async {
+            match other {
+                Some(party) => Peer::set_up(s, party.clone(), seat).await.map(Some),
+                None => Ok(None),
             }
-            (None, Some(peer)) => {
-                let pair = Pair::set_up(&s.step("transfers"), &peer.party, seat).await?;
-                (Provider::Transfers, Source::Transfers(Box::new(pair)))
-            }
-            (None, None) => return Err(Error::Bug(Bug("a helper in a computation without one"))),
         };
-        let ends = Ends { session: s.clone(), peer, source, dealt: 0 };
-        Ok(Self { seat, provider, ends: Some(ends), spent: Costs::of_set_up(provider) })
+        let source = async {
+            match (&seats.helper, other) {
+                (Some(_), _) => {
+                    let dealer = Dealer::set_up(&s.step("helper"), seats, seat).await?;
+                    Ok((Provider::Helper, Source::Helper(Box::new(dealer))))
+                }
+                (None, Some(other)) => {
+                    let pair = Pair::set_up(&s.step("transfers"), other, seat).await?;
+                    Ok((Provider::Transfers, Source::Transfers(Box::new(pair))))
+                }
+                (None, None) => Err(Error::Bug(Bug("a helper in a computation without one"))),
+            }
+        };
+        let (peer, (provider, source)) = try_join(peer, source).await?;
+        let place = Place::Network(Box::new(Ends { session: s.clone(), peer, source, dealt: 0 }));
+        Ok(Self::at(seat, provider, place))
+    }
+
+    fn at(seat: Seat, provider: Provider, place: Place) -> Self {
+        let spent = Tally::of_set_up(provider);
+        Self {
+            seat,
+            provider,
+            place,
+            spent,
+            copies: 1,
+            #[cfg(test)]
+            heard: Vec::new(),
+        }
     }
 
     /// Runs `program` without anybody, and tells what it costs everybody, set-up and end included. Shares are absent in it, and
@@ -149,10 +192,30 @@ impl Engine {
     /// # Errors
     /// Those of the program, and [`Error::Bug`] where it waits for something else than the engine.
     pub fn rehearse<T>(provider: Provider, program: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<(T, Costs)> {
-        use futures::FutureExt;
-        let mut engine = Self { seat: Seat::Helper, provider, ends: None, spent: Costs::of_set_up(provider) };
+        let mut engine = Self::at(Seat::Helper, provider, Place::Rehearsal);
         let value = program(&mut engine).now_or_never().ok_or(Error::Bug(Bug("a rehearsal that waits")))??;
-        Ok((value, engine.spent))
+        Ok((value, engine.spent.ended()))
+    }
+
+    /// Runs `program` as the helper of an earlier run did, from its seeds, and gives what the two parties have evidence of
+    /// where it dealt honestly: to be compared with theirs. `agreed` is what the second party told that helper. Seeds unmask
+    /// what was sent: who has them must not have that.
+    ///
+    /// # Errors
+    /// As [`Engine::rehearse`].
+    pub fn replay<T>(
+        session: SessionId,
+        seeds: [u128; 2],
+        agreed: Vec<u64>,
+        program: impl AsyncFnOnce(&mut Self) -> Result<T>,
+    ) -> Result<[Evidence; 2]> {
+        let auditor = Box::new(Auditor::new(session, seeds, agreed));
+        let mut engine = Self::at(Seat::Helper, Provider::Helper, Place::Audit(auditor));
+        program(&mut engine).now_or_never().ok_or(Error::Bug(Bug("a replay that waits")))??;
+        match engine.place {
+            Place::Audit(auditor) => Ok(auditor.evidence()),
+            _ => Err(Error::Bug(Bug("an audit that is none"))),
+        }
     }
 
     /// Who this end is. A rehearsal sits where the helper does.
@@ -160,22 +223,29 @@ impl Engine {
         self.seat
     }
 
+    /// Where correlated randomness comes from.
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
     /// Whether this end holds shares.
     pub fn computes(&self) -> bool {
         self.seat != Seat::Helper
     }
 
-    /// What everything so far costs, as declared: the same at every seat.
+    /// What everything so far costs, as declared, if it ended here: the same at every seat.
     pub fn spent(&self) -> Costs {
-        self.spent
+        self.spent.ended()
     }
 
-    /// Ends the computation at this seat; everybody else must have nothing more to say.
+    /// Ends the computation at this seat; everybody else must have nothing more to say. Gives what a job's log keeps, for an
+    /// audit of the helper: nothing at a seat without evidence.
     ///
     /// # Errors
     /// [`Error::Deviation`] where somebody had.
-    pub async fn finish(self) -> Result<()> {
-        let Some(Ends { peer, source, .. }) = self.ends else { return Ok(()) };
+    pub async fn finish(self) -> Result<Option<Evidence>> {
+        let Place::Network(ends) = self.place else { return Ok(None) };
+        let Ends { peer, source, .. } = *ends;
         let peer = async {
             match peer {
                 Some(peer) => try_join(peer.out.finish(), peer.incoming.finish()).await.map(drop),
@@ -185,51 +255,22 @@ impl Engine {
         let source = async {
             match source {
                 Source::Helper(dealer) => dealer.finish().await,
-                Source::Transfers(_) => Ok(()),
+                Source::Transfers(_) => Ok(None),
             }
         };
-        try_join(peer, source).await.map(drop)
+        let ((), evidence) = try_join(peer, source).await?;
+        Ok(evidence)
     }
 
-    /// Shares of public numbers.
-    pub fn public<R: Ring>(&self, values: &[R]) -> Shares<R> {
-        match self.seat {
-            Seat::First => Shares::new(values.to_vec()),
-            Seat::Second => Shares::new(vec![R::ZERO; values.len()]),
-            Seat::Helper => Shares::absent(values.len()),
+    /// The helper's seeds, for an audit after the job and for nobody else: see [`Engine::replay`].
+    pub fn seeds(&self) -> Option<Zeroizing<[u128; 2]>> {
+        match &self.place {
+            Place::Network(ends) => match &ends.source {
+                Source::Helper(dealer) => dealer.seeds(),
+                Source::Transfers(_) => None,
+            },
+            _ => None,
         }
-    }
-
-    /// Shares of `len` numbers that the party at `owner` has, in `values`; the other has none of them. Costs nothing: the
-    /// owner's share is the number. Every share that is ever sent is masked or an output, so this is as good as a random
-    /// one between two parties; a third one must get [`Engine::refresh`]ed shares.
-    pub fn input<R: Ring>(&self, owner: Seat, len: usize, values: Option<Vec<R>>) -> Shares<R> {
-        match values {
-            Some(values) if owner == self.seat => {
-                assert_eq!(values.len(), len, "as many numbers as agreed");
-                Shares::new(values)
-            }
-            _ if self.computes() => Shares::new(vec![R::ZERO; len]),
-            _ => Shares::absent(len),
-        }
-    }
-
-    /// As [`Engine::input`], for bits.
-    pub fn input_bits(&self, owner: Seat, len: usize, bits: Option<Bits>) -> BitShares {
-        match bits {
-            Some(bits) if owner == self.seat => {
-                assert_eq!(bits.len(), len, "as many bits as agreed");
-                BitShares::new(bits)
-            }
-            _ if self.computes() => BitShares::new(Bits::zeros(len)),
-            _ => BitShares::absent(len),
-        }
-    }
-
-    /// Each bit the other way.
-    pub fn not(&self, x: &BitShares) -> BitShares {
-        let ones = Bits::from_blocks(vec![u128::MAX; x.len().div_ceil(128)], x.len());
-        x ^ &self.input_bits(Seat::First, x.len(), (self.seat == Seat::First).then_some(ones))
     }
 
     /// Local work that gives shares of `len` numbers, as a job; absent, and not run, where this end holds no shares.
@@ -263,8 +304,8 @@ impl Engine {
     /// # Errors
     /// As [`Session::compute`].
     pub async fn job<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<Option<T>> {
-        match &self.ends {
-            Some(ends) if self.computes() => ends.session.compute(work).await.map(Some),
+        match &self.place {
+            Place::Network(ends) if self.computes() => ends.session.compute(work).await.map(Some),
             _ => Ok(None),
         }
     }
@@ -274,117 +315,68 @@ impl Engine {
     /// # Errors
     /// [`Error::Deviation`] names a peer or a helper that breaks the protocol.
     pub async fn deal<C: Correlation>(&mut self, shape: C::Shape) -> Result<C> {
+        if self.checks::<C>(&shape) {
+            self.deal_checked(shape).await
+        } else {
+            self.deal_one(shape, false).await.map(|one| one.part)
+        }
+    }
+
+    async fn deal_one<C: Correlation>(&mut self, shape: C::Shape, checked: bool) -> Result<Dealt<C>> {
         self.spent.deal::<C>(self.provider, &shape);
-        let Some(ends) = &mut self.ends else { return Ok(C::absent(&shape)) };
-        ends.dealt += 1;
-        match &mut ends.source {
-            Source::Helper(helper) => helper.deal(&ends.session, shape).await,
-            Source::Transfers(pair) => {
-                let step = ends.session.step("transfers").step(ends.dealt);
-                C::transfer(pair, &step, &shape).await
+        match &mut self.place {
+            Place::Rehearsal => Ok(Dealt::absent(&shape)),
+            Place::Audit(auditor) => Ok(auditor.deal(&shape)),
+            Place::Network(ends) => {
+                ends.dealt += 1;
+                match &mut ends.source {
+                    Source::Helper(dealer) => dealer.deal(&ends.session, shape, checked).await,
+                    Source::Transfers(pair) => {
+                        let step = ends.session.step("transfers").step(ends.dealt);
+                        C::transfer(pair, &step, &shape).await.map(Dealt::of)
+                    }
+                }
             }
-        }
-    }
-
-    /// Both parties say `mine` to each other: one round. Gives the peer's; nothing at an end without shares, where `mine`
-    /// is not looked at. `len` is how many elements each says.
-    ///
-    /// What is said must be masked, or meant for the peer.
-    ///
-    /// # Errors
-    /// [`Error::Deviation`] names a peer that says another number of elements.
-    pub async fn exchange<R: Ring>(&mut self, len: usize, mine: Arc<Vec<R>>) -> Result<Vec<R>> {
-        self.swap([len; 2], mine).await
-    }
-
-    /// The party at `from` says `len` elements to the other: one round. Gives them where they are heard.
-    ///
-    /// # Errors
-    /// As [`Engine::exchange`].
-    pub async fn tell<R: Ring>(&mut self, from: Seat, len: usize, mine: Arc<Vec<R>>) -> Result<Vec<R>> {
-        self.swap(if from == Seat::First { [len, 0] } else { [0, len] }, mine).await
-    }
-
-    /// As [`Engine::exchange`], where the first party says as many elements as the first of `lens`, and the second as the
-    /// second.
-    ///
-    /// # Errors
-    /// As [`Engine::exchange`].
-    pub async fn swap<R: Ring>(&mut self, lens: [usize; 2], mine: Arc<Vec<R>>) -> Result<Vec<R>> {
-        let [first, second] = lens.map(msg::bytes::<R>);
-        self.spent.round(u32::from(lens != [0, 0]), first, second);
-        let Some(Ends { peer: Some(peer), .. }) = &mut self.ends else { return Ok(Vec::new()) };
-        let [own, other] = if self.seat == Seat::First { lens } else { [lens[1], lens[0]] };
-        let mine = if own == 0 { Arc::default() } else { mine };
-        assert_eq!(mine.len(), own, "as many elements as stated");
-        let ((), theirs) = try_join(msg::send(&mut peer.out, mine), msg::receive(&mut peer.incoming, other)).await?;
-        Ok(theirs)
-    }
-
-    /// The numbers, to both parties: one round. Nothing at an end without shares.
-    ///
-    /// # Errors
-    /// As [`Engine::exchange`].
-    pub async fn open<R: Ring>(&mut self, x: &Shares<R>) -> Result<Vec<R>> {
-        let mut opened = self.exchange(x.len(), Arc::new(x.values().to_vec())).await?;
-        opened.iter_mut().zip(x.values()).for_each(|(theirs, mine)| *theirs = theirs.plus(*mine));
-        Ok(opened)
-    }
-
-    /// The bits, to both parties: one round. No bits at an end without shares.
-    ///
-    /// # Errors
-    /// As [`Engine::exchange`].
-    pub async fn open_bits(&mut self, x: &BitShares) -> Result<Bits> {
-        let blocks = x.len().div_ceil(128);
-        let theirs = self.exchange(blocks, Arc::new(x.bits().blocks().to_vec())).await?;
-        if x.is_absent() {
-            return Ok(Bits::default());
-        }
-        let mut bits = Bits::from_blocks(theirs, x.len());
-        bits ^= x.bits();
-        Ok(bits)
-    }
-
-    /// The numbers, to the party at `to` only: one round. Nothing elsewhere.
-    ///
-    /// # Errors
-    /// As [`Engine::exchange`].
-    pub async fn reveal<R: Ring>(&mut self, to: Seat, x: &Shares<R>) -> Result<Option<Vec<R>>> {
-        let from = match to {
-            Seat::First => Seat::Second,
-            Seat::Second => Seat::First,
-            Seat::Helper => return Err(Error::Bug(Bug("a helper learns nothing"))),
-        };
-        let mut opened = self.tell(from, x.len(), Arc::new(x.values().to_vec())).await?;
-        opened.iter_mut().zip(x.values()).for_each(|(theirs, mine)| *theirs = theirs.plus(*mine));
-        Ok((to == self.seat).then_some(opened))
-    }
-
-    /// A public number, at most `most`, that the two parties have found by opening something, told to the helper: half a
-    /// round trip, in which the helper cannot deal ahead. A rehearsal goes on with `most`. It must say nothing about data:
-    /// the helper reads it.
-    ///
-    /// # Errors
-    /// [`Error::Deviation`] names a second party that told the helper more than `most`.
-    pub async fn agree(&mut self, most: u64, number: Option<u64>) -> Result<u64> {
-        let bytes = msg::bytes::<u64>(1);
-        if self.provider == Provider::Helper {
-            self.spent.second.bytes_out += bytes;
-        }
-        let Some(ends) = &mut self.ends else { return Ok(most) };
-        match &mut ends.source {
-            Source::Helper(helper) => helper.agree(most, number).await,
-            Source::Transfers(_) => number.ok_or(Error::Bug(Bug("a party that lacks an opened number"))),
         }
     }
 
     /// A deviation of the other compute party, for checks that a program makes on what was opened.
     pub fn peer_deviation(&self, fault: Fault) -> Error {
-        match &self.ends {
-            Some(Ends { session, peer: Some(peer), .. }) => session.deviation(&peer.party, fault),
+        match &self.place {
+            Place::Network(ends) => match &ends.peer {
+                Some(peer) => ends.session.deviation(&peer.party, fault),
+                None => Error::Bug(Bug("a check at an end without shares")),
+            },
             _ => Error::Bug(Bug("a check at an end without shares")),
         }
+    }
+
+    /// A generator that both parties have alike and the helper does not know, from the next of their common randomness: for
+    /// challenges that the helper must not foresee. Some generator at an end without shares.
+    pub fn coins(&mut self) -> Prg {
+        self.peer().map_or_else(|| Prg::new(0), |peer| peer.common.fork())
+    }
+
+    fn peer(&mut self) -> Option<&mut Peer> {
+        match &mut self.place {
+            Place::Network(ends) => ends.peer.as_mut(),
+            _ => None,
+        }
+    }
+}
+
+impl Peer {
+    /// Opens the channel that all exchanges share, over which the first party says what both draw alike.
+    async fn set_up(s: &Session, party: PartyId, seat: Seat) -> Result<Self> {
+        let (mut out, mut incoming) = s.step("shares").channel(&party)?.split();
+        let seed = if seat == Seat::First {
+            let seed = random_blocks(1, &mut s.rng("common"));
+            msg::send(&mut out, Arc::new(seed.clone())).await?;
+            seed
+        } else {
+            msg::receive(&mut incoming, 1).await?
+        };
+        Ok(Self { party, out, incoming, common: Prg::new(seed[0]) })
     }
 }
 
@@ -399,64 +391,6 @@ impl Seats {
         match (mine.next(), mine.next()) {
             (Some(seat), None) => Ok(seat),
             _ => Err(Error::Bug(Bug("a party needs one seat of a computation on shares"))),
-        }
-    }
-}
-
-impl Costs {
-    /// What [`Engine::set_up`] and [`Engine::finish`] cost: in the end, everybody hears that nobody has more to say.
-    fn of_set_up(provider: Provider) -> Self {
-        match provider {
-            Provider::Helper => helper::set_up_cost(),
-            Provider::Transfers => Self {
-                first: Pair::set_up_cost(Seat::First),
-                second: Pair::set_up_cost(Seat::Second),
-                helper: Cost::default(),
-            },
-        }
-        .then_rounds(1)
-    }
-
-    fn then_rounds(mut self, rounds: u32) -> Self {
-        for cost in [&mut self.first, &mut self.second, &mut self.helper] {
-            cost.rounds += rounds;
-        }
-        self
-    }
-
-    fn round(&mut self, rounds: u32, first: u64, second: u64) {
-        self.first = self.first.then(Cost { rounds, bytes_out: first, ..Cost::default() });
-        self.second = self.second.then(Cost { rounds, bytes_out: second, ..Cost::default() });
-    }
-
-    fn deal<C: Correlation>(&mut self, provider: Provider, shape: &C::Shape) {
-        match provider {
-            Provider::Helper => self.helper.bytes_out += msg::bytes::<C::Word>(C::correction_len(shape)),
-            Provider::Transfers => {
-                self.first = self.first.then(C::transfer_cost(shape, Seat::First));
-                self.second = self.second.then(C::transfer_cost(shape, Seat::Second));
-            }
-        }
-    }
-}
-
-impl Index<Seat> for Costs {
-    type Output = Cost;
-    fn index(&self, seat: Seat) -> &Cost {
-        match seat {
-            Seat::First => &self.first,
-            Seat::Second => &self.second,
-            Seat::Helper => &self.helper,
-        }
-    }
-}
-
-impl IndexMut<Seat> for Costs {
-    fn index_mut(&mut self, seat: Seat) -> &mut Cost {
-        match seat {
-            Seat::First => &mut self.first,
-            Seat::Second => &mut self.second,
-            Seat::Helper => &mut self.helper,
         }
     }
 }

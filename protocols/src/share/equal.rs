@@ -98,7 +98,12 @@ pub fn equal_cost(count: usize, width: u32, role: Role) -> Cost {
 }
 
 fn shape(values: usize, width: u32) -> Shape {
-    Shape { count: values * width as usize, batch: VALUES * width as usize, width: DISTANCE_BITS as u32 }
+    Shape {
+        count: values * width as usize,
+        batch: VALUES * width as usize,
+        width: DISTANCE_BITS as u32,
+        falling: false,
+    }
 }
 
 /// Whole blocks.

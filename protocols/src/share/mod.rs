@@ -20,6 +20,7 @@ pub mod correlation;
 mod engine;
 mod equal;
 mod helper;
+pub mod measure;
 mod msg;
 mod product;
 mod shares;
@@ -40,6 +41,7 @@ pub use compare::at_least_cost;
 pub use correlation::Correlation;
 pub use engine::{Costs, Engine, Provider, Seat, Seats};
 pub use equal::{WIDTH_MAX, equal_cost};
+pub use helper::Evidence;
 pub use shares::{BitShares, Matrix, Shares};
 pub use sum::{count_cost, reveal_cost, sum_where_cost};
 

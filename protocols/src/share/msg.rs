@@ -39,6 +39,7 @@ impl<R: Ring> Message for Words<R> {
     type Shape = usize;
 
     fn write(&self, w: &mut Writer) {
+        w.reserve(self.range.len() * R::BYTES);
         R::write(&self.all[self.range.clone()], w);
     }
 

@@ -44,12 +44,20 @@ pub(super) struct Shape {
     pub(super) batch: usize,
     /// Bits of a number.
     pub(super) width: u32,
+    /// Whether the share of product n is used times 2^(n mod width), so that of its number the lowest width - n mod width bits
+    /// are said: half of all. `count` and `batch` are then multiples of the width, which is even.
+    pub(super) falling: bool,
 }
 
 impl Shape {
     /// `count` products of `width` bits, in the largest batches.
     pub(super) fn new(count: usize, width: u32) -> Self {
-        Self { count, batch: BATCH, width }
+        Self { count, batch: BATCH, width, falling: false }
+    }
+
+    /// For the products of `count` numbers of `width` bits with others, bit by bit.
+    pub(super) fn bits_of(count: usize, width: u32) -> Self {
+        Self { falling: true, ..Self::new(count * width as usize, width) }
     }
 
     fn mask(self) -> u128 {
@@ -64,6 +72,13 @@ impl Shape {
     /// Numbers in a block.
     fn per_block(self) -> usize {
         (128 / self.width) as usize
+    }
+
+    /// Blocks of the message of `rows` products.
+    fn blocks(self, rows: usize) -> usize {
+        let width = self.width as usize;
+        let words = if self.falling { rows / width * (width / 2 + 1) } else { rows };
+        words.div_ceil(self.per_block())
     }
 
     fn batches(self) -> impl Iterator<Item = usize> {
@@ -91,7 +106,8 @@ pub(super) async fn send<R: Ring, T: Send + 'static>(
                 let difference = |(n, [zero, one]): (usize, &[u128; 2])| {
                     R::from_low(*zero).plus(a(first + n)).minus(R::from_low(*one))
                 };
-                let e = pack(rows.iter().enumerate().map(difference), shape);
+                let e: Vec<R> = rows.iter().enumerate().map(difference).collect();
+                let e = if shape.falling { pack(paired(&e).into_iter(), shape) } else { pack(e.into_iter(), shape) };
                 let share = |[zero, _]: &[u128; 2]| shape.cut(R::ZERO.minus(R::from_low(*zero)));
                 let mine: Zeroizing<Vec<R>> = Zeroizing::new(rows.iter().map(share).collect());
                 (Blocks(e), shares(first, &mine))
@@ -135,7 +151,7 @@ pub(super) async fn receive<R: Ring, T: Send + 'static>(
         made.close_channel();
         Ok(())
     };
-    let counts = shape.batches().map(|rows| rows.div_ceil(shape.per_block()));
+    let counts = shape.batches().map(move |rows| shape.blocks(rows));
     let correct = async {
         let mut e = pin!(e.batches::<Blocks>(counts));
         let (mut all, mut first) = (Vec::new(), 0);
@@ -144,9 +160,10 @@ pub(super) async fn receive<R: Ring, T: Send + 'static>(
             let (x, shares) = (x.clone(), shares.clone());
             let count = rows.len();
             let corrected = move || {
-                let e = unpack(&e, shape);
-                let share = |((n, row), e): ((usize, &u128), u128)| {
-                    shape.cut(R::from_low(*row).plus(R::from_low(e & mask_block(x.get(first + n)))))
+                let words: Vec<R> = unpack(&e, shape).map(R::from_low).collect();
+                let e = if shape.falling { unpaired(&words) } else { words };
+                let share = |((n, row), e): ((usize, &u128), R)| {
+                    shape.cut(R::from_low(*row).plus(R::from_low(e.low() & mask_block(x.get(first + n)))))
                 };
                 let mine: Zeroizing<Vec<R>> = Zeroizing::new(rows.iter().enumerate().zip(e).map(share).collect());
                 shares(first, &mine)
@@ -163,12 +180,33 @@ pub(super) async fn receive<R: Ring, T: Send + 'static>(
 /// What the products cost.
 pub(super) fn cost(shape: Shape, role: Role) -> Cost {
     let transfers = extension::cost(shape.count, shape.batch, role);
-    let message = |rows: usize| (FRAME_HEADER + 16 * rows.div_ceil(shape.per_block())) as u64;
+    let message = |rows: usize| (FRAME_HEADER + 16 * shape.blocks(rows)) as u64;
     let products = match role {
         Role::Sender => shape.batches().map(message).sum(),
         Role::Receiver => 0,
     };
     Cost { rounds: 2, bytes_out: transfers.bytes_out + products, group_ops: 0, cpu_us: 0 }
+}
+
+/// Numbers of which the n-th of as many as they have bits needs n bits less: two that need as many as one have one word.
+fn paired<R: Ring>(numbers: &[R]) -> Vec<R> {
+    let (bits, half) = (R::BITS as usize, R::BITS as usize / 2);
+    let word = |group: &[R], n: usize| match n {
+        0 => group[0],
+        n if n == half => group[n],
+        n => {
+            let (wide, by) = (group[n].shl(n as u32).shr(n as u32), R::BITS - n as u32);
+            wide.plus(group[bits - n].shl(by))
+        }
+    };
+    numbers.chunks_exact(bits).flat_map(|group| (0..=half).map(move |n| word(group, n))).collect()
+}
+
+/// The numbers that [`paired`] packed; bits that they do not need are anything.
+fn unpaired<R: Ring>(words: &[R]) -> Vec<R> {
+    let half = R::BITS as usize / 2;
+    let number = |group: &[R], n: usize| if n <= half { group[n] } else { group[2 * half - n].shr(n as u32) };
+    words.chunks_exact(half + 1).flat_map(|group| (0..2 * half).map(move |n| number(group, n))).collect()
 }
 
 fn pack<R: Ring>(numbers: impl Iterator<Item = R>, shape: Shape) -> Vec<u128> {

@@ -4,6 +4,7 @@
 //! | what | rounds | bytes each party says per element (ring of 2^64) | the helper says |
 //! |---|---|---|---|
 //! | [`mul`] | 1 | 16 | 8 |
+//! | [`mul_checked`] | 3 | 48 | 32 |
 //! | [`square`] | 1 | 8 | 8 |
 //! | [`and`] | 1 | 1/4 | 1/8 |
 //! | [`truncate`] | 1 | 1/8 | 8 |
@@ -19,6 +20,7 @@
 //! **Claim.** Semi-honest parties, of which the helper, if any, colludes with neither: every message is uniform to who reads
 //! it, or an opened output.
 
+mod checked;
 mod matrix;
 mod mul;
 mod permute;
@@ -27,6 +29,7 @@ mod truncate;
 #[cfg(test)]
 mod tests;
 
+pub use checked::mul_checked;
 pub use matrix::{HeldMatrix, dot, matmul};
 pub use mul::{and, mul, square};
 pub use permute::{permute, shuffle};

@@ -14,9 +14,19 @@ use crate::share::{BitShares, Engine, Seat, Shares};
 /// # Errors
 /// [`crate::error::Error::Deviation`] names a peer or a helper that breaks the protocol.
 pub async fn mul<R: Ring>(e: &mut Engine, x: &Shares<R>, y: &Shares<R>) -> Result<Shares<R>> {
+    let t = e.deal::<Triples<R>>(x.len()).await?;
+    mul_with(e, x, y, t).await
+}
+
+/// x·y with these triples.
+pub(super) async fn mul_with<R: Ring>(
+    e: &mut Engine,
+    x: &Shares<R>,
+    y: &Shares<R>,
+    t: Triples<R>,
+) -> Result<Shares<R>> {
     assert_eq!(x.len(), y.len(), "vectors of one length");
-    let len = x.len();
-    let t = Arc::new(e.deal::<Triples<R>>(len).await?);
+    let (len, t) = (x.len(), Arc::new(t));
     let masked = {
         let (x, y, t) = (x.clone(), y.clone(), t.clone());
         e.job(move || {

@@ -165,8 +165,9 @@ fn rows_in_a_partys_order_or_in_nobodys() {
     for (rows, columns) in [(0, 1), (1, 2), (33, 1), (1000, 3)] {
         let table = elements::<u64>(1, rows * columns);
         let order: Vec<u32> = (0..rows as u32).map(|row| (row * 7 + 3) % rows as u32).collect();
-        for owner in [Seat::First, Seat::Second] {
-            let opened = run(Provider::Helper, async |e| {
+        for (owner, provider) in [Seat::First, Seat::Second].into_iter().flat_map(|owner| PROVIDERS.map(|p| (owner, p)))
+        {
+            let opened = run(provider, async |e| {
                 let shared = Matrix::new(rows, columns, shared(e, &table, 2));
                 let wanted = (e.seat() == owner).then(|| Arc::new(order.clone()));
                 let ordered = permute(e, owner, wanted, &shared).await?;

@@ -27,7 +27,7 @@
 use std::sync::Arc;
 
 use super::mul;
-use crate::bits::Bits;
+use crate::bits::{BLOCK_BITS, Bits};
 use crate::error::Result;
 use crate::ring::Ring;
 use crate::share::correlation::BitProducts;
@@ -61,27 +61,39 @@ pub async fn truncate<R: Ring>(e: &mut Engine, x: &Shares<R>, by: u32) -> Result
         })
     };
     let mine = Arc::new(masked.await?.unwrap_or_default());
-    let theirs = e.exchange(mine.len().max(len.div_ceil(128)), mine.clone()).await?;
+    let blocks = len.div_ceil(BLOCK_BITS);
+    let theirs = e.exchange(blocks, mine.clone()).await?;
     let x = x.clone();
     e.local(len, move || {
-        let (mine, theirs) = (Bits::from_blocks(mine.to_vec(), len), Bits::from_blocks(theirs, len));
         let constant = if first { R::ONE.minus(R::ONE.shl(truncated_bits::<R>() - by)) } else { R::ZERO };
-        let bits = mine.iter().zip(theirs.iter()).zip(t.bits().iter());
-        let shares = x.values().iter().zip(&t.products).zip(bits);
-        shares
-            .map(|((x, product), ((mine, theirs), own))| {
-                let x = x.plus(raised);
-                // (d ^ u)(e ^ v) = de + d(1 - 2e)·v + e(1 - 2d)·u + (1 - 2d)(1 - 2e)·uv, and a | b = a + b - ab
-                let [d, e, own] = [mine, theirs, own].map(|bit| R::from_low(u128::from(bit)));
-                let flip = |bit: R| R::ONE.minus(bit.shl(1));
-                let known = if first { d.times(e) } else { R::ZERO };
-                let both = known.plus(e.times(flip(d)).times(own)).plus(flip(d).times(flip(e)).times(*product));
-                let wrap = x.shr(R::BITS - 1).minus(both);
-                x.shr(by).minus(wrap.shl(R::BITS - by)).plus(constant)
-            })
-            .collect()
+        let (d, f) = if first { (&mine[..], &theirs[..]) } else { (&theirs[..], &mine[..]) };
+        let cut = |(n, (x, product)): (usize, (&R, &R))| {
+            let x = x.plus(raised);
+            let both = and_of_masked(first, bit(d, n), bit(f, n), bit(t.bits().blocks(), n), *product);
+            // a | b = a + b - ab
+            let wrap = x.shr(R::BITS - 1).minus(both);
+            x.shr(by).minus(wrap.shl(R::BITS - by)).plus(constant)
+        };
+        x.values().iter().zip(&t.products).enumerate().map(cut).collect()
     })
     .await
+}
+
+/// A share of ab, where d = a ^ u and f = b ^ v are known, u is the first party's own and v the second's: with s = 1 - 2d and
+/// r = 1 - 2f, (d ^ u)(f ^ v) = df + f·s·u + d·r·v + s·r·uv.
+fn and_of_masked<R: Ring>(first: bool, d: R, f: R, own: R, product: R) -> R {
+    let sign = |bit: R| R::ONE.minus(bit.shl(1));
+    let signed = sign(d).times(sign(f)).times(product);
+    if first {
+        d.times(f).plus(f.times(sign(d)).times(own)).plus(signed)
+    } else {
+        d.times(sign(f)).times(own).plus(signed)
+    }
+}
+
+/// Bit n, as a number.
+fn bit<R: Ring>(blocks: &[u128], n: usize) -> R {
+    R::from_low(blocks[n / BLOCK_BITS] >> (n % BLOCK_BITS) & 1)
 }
 
 /// x·y / 2^`fraction`, with an error of at most one unit, where |x·y| < 2^(bits of the ring - 2): two rounds.
@@ -95,9 +107,9 @@ pub async fn mul_fixed<R: Ring>(e: &mut Engine, x: &Shares<R>, y: &Shares<R>, fr
 
 /// The highest bit of each element.
 fn highest<R: Ring>(values: impl Iterator<Item = R>, len: usize) -> Bits {
-    let mut blocks = vec![0u128; len.div_ceil(128)];
+    let mut blocks = vec![0u128; len.div_ceil(BLOCK_BITS)];
     for (n, value) in values.enumerate() {
-        blocks[n / 128] |= value.shr(R::BITS - 1).low() << (n % 128);
+        blocks[n / BLOCK_BITS] |= value.shr(R::BITS - 1).low() << (n % BLOCK_BITS);
     }
     Bits::from_blocks(blocks, len)
 }

@@ -135,16 +135,14 @@ impl<R: Ring> Correlation for Edabits<R> {
 
     /// The sum over all places i of 2^i (u + v - 2uv), where u and v are the parties' bits there.
     async fn transfer(pair: &mut Pair, s: &Session, count: &usize) -> Result<Self> {
-        let bits = R::BITS as usize;
         let shape = bits_of::<R>(*count);
         let choices = Arc::new(Bits::from_blocks(
             random_blocks(shape.count.div_ceil(BLOCK_BITS), &mut s.rng("bits")),
             shape.count,
         ));
         let mine = choices.clone();
-        let number: Arc<dyn Fn(usize) -> R + Send + Sync> =
-            Arc::new(move |n| one_or_zero::<R>(mine.get(n)).shl((n % bits) as u32));
-        let sums: Use<R, Vec<R>> = Arc::new(move |_, shares| sums(shares, bits));
+        let number: Arc<dyn Fn(usize) -> R + Send + Sync> = Arc::new(move |n| one_or_zero::<R>(mine.get(n)));
+        let sums: Use<R, Vec<R>> = Arc::new(|_, shares| composed(shares));
         let products = across(&mut pair.there, s, shape, &choices, number, sums).await?;
         let mut words = Vec::with_capacity(*count);
         R::from_blocks(choices.blocks(), &mut words);
@@ -172,6 +170,12 @@ pub(super) async fn across<R: Ring>(
         End::Receiver(receiver) => product::receive(receiver, s, &transfers.peer, shape, bits.clone(), shares).await?,
     };
     Ok(batches.concat())
+}
+
+/// Σ 2^i share_i, over as many shares at a time as a number has bits.
+pub(super) fn composed<R: Ring>(shares: &[R]) -> Vec<R> {
+    let weighted = |sum: R, (place, share): (usize, &R)| sum.plus(share.shl(place as u32));
+    shares.chunks_exact(R::BITS as usize).map(|shares| shares.iter().enumerate().fold(R::ZERO, weighted)).collect()
 }
 
 /// Sums of as many shares at a time.

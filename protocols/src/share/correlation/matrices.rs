@@ -253,6 +253,11 @@ impl<R: Ring> Correlation for Held<R> {
         Self { b: Vec::new(), c: Vec::new() }
     }
 
+    /// The other does not know the mask.
+    fn checkable(shape: &HeldShape<R>, seat: Seat) -> bool {
+        seat == shape.owner
+    }
+
     async fn transfer(pair: &mut Pair, s: &Session, shape: &HeldShape<R>) -> Result<Self> {
         let holds = pair.seat == shape.owner;
         let b = random::<R>(s, if holds { 0 } else { shape.sizes.inner * shape.sizes.columns });

@@ -1,13 +1,18 @@
 //! A random permutation that one party knows, and masks before and after it that the other knows (Chase, Ghosh and
 //! Poburinnaya 2020, ASIACRYPT, "Secret-shared shuffle", eprint 2019/1340, section 3: "share translation").
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use std::sync::Arc;
 
-use super::Correlation;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{Correlation, network};
+use crate::bits::random_blocks;
 use crate::catalogue::Cost;
-use crate::error::{InputError, Result};
+use crate::error::Result;
+use crate::party::Role;
 use crate::ring::{Prg, Ring};
 use crate::session::Session;
+use crate::share::End;
 use crate::share::engine::Seat;
 use crate::share::transfers::Pair;
 
@@ -66,13 +71,29 @@ impl<R: Ring> Correlation for Permuted<R> {
         Self { permutation: Vec::new(), into: Vec::new(), out: Vec::new() }
     }
 
-    async fn transfer(_: &mut Pair, _: &Session, _: &PermutedShape) -> Result<Self> {
-        let reason = "permutations need a helper";
-        Err(InputError::Unsupported { protocol: "shares without a helper", reason }.into())
+    async fn transfer(pair: &mut Pair, s: &Session, shape: &PermutedShape) -> Result<Self> {
+        let PermutedShape { owner, rows, columns } = *shape;
+        let transfers = if owner == Seat::First { &mut pair.there } else { &mut pair.back };
+        let peer = &transfers.peer;
+        let mut prg = Prg::new(random_blocks(1, &mut s.rng("permutation"))[0]);
+        match &mut transfers.end {
+            End::Receiver(receiver) => {
+                let permutation = random_permutation(rows, &mut prg);
+                let order = Arc::new(Zeroizing::new(permutation.clone()));
+                let out = network::receive(receiver, s, peer, columns, order).await?;
+                Ok(Self { permutation, into: Vec::new(), out })
+            }
+            End::Sender(sender) => {
+                let into = prg.elements(rows * columns);
+                let out = network::send(sender, s, peer, columns, into.clone()).await?;
+                Ok(Self { permutation: Vec::new(), into, out })
+            }
+        }
     }
 
-    fn transfer_cost(_: &PermutedShape, _: Seat) -> Cost {
-        Cost::default()
+    fn transfer_cost(shape: &PermutedShape, seat: Seat) -> Cost {
+        let role = if seat == shape.owner { Role::Receiver } else { Role::Sender };
+        network::cost::<R>(shape.rows, shape.columns, role)
     }
 }
 
