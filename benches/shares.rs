@@ -5,6 +5,7 @@
 //!
 //! Each party has one core; `cpu` is what its jobs took of one, by processor time. `process` is the processor time of the
 //! whole process for each party: with it comes what the simulated network takes, sealing and copying. Results are checked.
+//! Bytes and rounds are those of set-up, operation, end, and the opening of the result: 8 bytes of each number each way.
 
 use std::time::Duration;
 

@@ -93,7 +93,7 @@ impl Dealer {
             }
             Seat::Helper => {
                 let (mut first, mut second) = (Link::open(s, &seats.first)?, Link::open(s, &seats.second)?);
-                let seeds = random_blocks(2, &mut s.rng("seeds"));
+                let seeds = Zeroizing::new(random_blocks(2, &mut s.rng("seeds")));
                 let (to_first, to_second) = (Arc::new(vec![seeds[0]]), Arc::new(vec![seeds[1]]));
                 try_join(msg::send(&mut first.out, to_first), msg::send(&mut second.out, to_second)).await?;
                 Self::Helper { seeds: [Seed::new(seeds[0]), Seed::new(seeds[1])], first, second }

@@ -23,7 +23,7 @@ pub enum Op {
     Dot,
     /// Division by 2^20.
     Truncate,
-    /// A matrix of this many rows and 100 columns, times a vector; both shared.
+    /// A matrix of this many entries and 100 columns, times a vector; both shared. What is no whole row is left out.
     Matmul,
     /// The same with a matrix that the first party holds, and that is masked beforehand: ten vectors, one after the other.
     Held,
@@ -141,10 +141,7 @@ pub fn seats(provider: Provider) -> (Seats, Roster) {
 
 async fn run(e: &mut Engine, op: Op, size: usize, x: Shares<u64>, y: Shares<u64>) -> Result<Vec<u64>> {
     let vector = |x: &Shares<u64>| Matrix::new(size, 1, x.clone());
-    let wide = |x: &Shares<u64>| {
-        let values = x.clone();
-        x.linear(size * COLUMNS, move |_| values.values().iter().flat_map(|value| [*value; COLUMNS]).collect())
-    };
+    let matrix = |x: &Shares<u64>| Matrix::new(size / COLUMNS, COLUMNS, x.slice(0..size / COLUMNS * COLUMNS));
     let result = match op {
         Op::Mul => mul(e, &x, &y).await?,
         Op::MulFixed => mul_fixed(e, &x, &y, 20).await?,
@@ -153,11 +150,12 @@ async fn run(e: &mut Engine, op: Op, size: usize, x: Shares<u64>, y: Shares<u64>
         Op::Truncate => truncate(e, &x, 20).await?,
         Op::Matmul => {
             let right = Matrix::new(COLUMNS, 1, right(e));
-            matmul(e, &Matrix::new(size, COLUMNS, wide(&x)), &right).await?.entries
+            matmul(e, &matrix(&x), &right).await?.entries
         }
         Op::Held => {
-            let values = (e.seat() == Seat::First).then(|| wide(&x).values().to_vec());
-            let held = HeldMatrix::hold(e, Seat::First, size, COLUMNS, values).await?;
+            let x = matrix(&x);
+            let values = (e.seat() == Seat::First).then(|| x.entries.values().to_vec());
+            let held = HeldMatrix::hold(e, Seat::First, x.rows, COLUMNS, values).await?;
             let right = Matrix::new(COLUMNS, 1, right(e));
             let mut sum = held.times(e, &right).await?.entries;
             for _ in 1..10 {
@@ -191,16 +189,18 @@ fn bounded(op: Op, values: &[u64]) -> Vec<u64> {
 
 fn expected(op: Op, size: usize, x: &[u64], y: &[u64]) -> Vec<u64> {
     let products = || x.iter().zip(y).map(|(x, y)| x.wrapping_mul(*y));
-    let times = |by: u64| x.iter().map(|x| x.wrapping_mul(by)).collect();
-    let sum = (0..COLUMNS as u64).sum::<u64>();
+    let times = |by: u64| {
+        let right: Vec<u64> = (0..COLUMNS as u64).map(|n| n * by).collect();
+        ring::matmul(size / COLUMNS, COLUMNS, 1, &x[..size / COLUMNS * COLUMNS], &right)
+    };
     match op {
         Op::Mul => products().collect(),
         Op::MulFixed => products().map(|product| product.sar(20)).collect(),
         Op::Square => x.iter().map(|x| x.wrapping_mul(*x)).collect(),
         Op::Dot => ring::matmul(1, size, 1, x, y),
         Op::Truncate => x.iter().map(|x| x.sar(20)).collect(),
-        Op::Matmul => times(sum),
-        Op::Held => times(10 * sum),
+        Op::Matmul => times(1),
+        Op::Held => times(10),
         Op::Permute => x.iter().rev().copied().collect(),
         Op::Shuffle => Vec::new(),
     }

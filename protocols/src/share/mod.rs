@@ -1,5 +1,10 @@
-//! Values shared between two parties: truth values by exclusive or ([`crate::bits::Bits`]), numbers by addition modulo 2^64. Vectors,
-//! never single values, and what is used up ([`Triples`]) is moved in.
+//! Values shared between two parties: truth values by exclusive or, numbers by addition. Vectors, never single values, and
+//! what is used up is moved in.
+//!
+//! Programs on shares are written on the [`Engine`]: once, for both parties and for a helper who deals correlated randomness
+//! ([`correlation`]) or for transfers in its place. [`arithmetic`] has what they are made of, and [`measure`] what that costs.
+//!
+//! Below it, [`Transfers`] are one direction of oblivious transfers with what set intersection needs of them:
 //!
 //! | what | rounds after set-up | transfers per element |
 //! |---|---|---|

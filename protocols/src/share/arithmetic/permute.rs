@@ -9,6 +9,8 @@
 //! output     σ(ρ(v_owner + u) + Δ)                 σ(b)
 //! ```
 //!
+//! The owner reads rows in its order, so that its memory accesses follow from it; what is said does not.
+//!
 //! **Sources.** Chase, Ghosh and Poburinnaya 2020 (ASIACRYPT, "Secret-shared shuffle", eprint 2019/1340), with the correlation
 //! dealt or from transfers, and a random permutation corrected to the wanted one.
 

@@ -12,6 +12,9 @@
 //!                                                   exchanges δx and δy if s, and adds d
 //! ```
 //! Row x of δ is the mask with which the row in place x began, less the one that it has now.
+//!
+//! Routing looks at the order, at who knows it: how long that takes, and which memory it touches, follows from the order. What is
+//! said does not. A switch takes 8 bytes of memory: 160 MB for 2^20 rows.
 
 use std::pin::pin;
 use std::sync::Arc;
