@@ -23,6 +23,8 @@ mod helper_tests;
 pub(super) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world_tests;
 
 mod check;
 mod cost;
