@@ -75,7 +75,7 @@ impl Fixed {
     }
 
     /// Bits that the magnitude of a sum of 2^`log_terms` products of two such elements may have, before the product is cut
-    /// back to one fraction. What is cut must stay below [`crate::share::TRUNCATED_BITS`].
+    /// back to one fraction. What is cut must stay below [`crate::share::arithmetic::TRUNCATED_BITS`].
     pub const fn product_bits(self, other: Self, log_terms: u32) -> u32 {
         self.bits() + other.bits() + log_terms
     }

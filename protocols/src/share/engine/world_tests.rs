@@ -53,8 +53,8 @@ fn a_changed_frame_is_named_by_who_reads_it() {
     for provider in PROVIDERS {
         let world = World::new("share", 7);
         let clean = run(&world.clone().record(), provider, program).transcript.by_stream();
-        let parties = if provider == Provider::Helper { 2 } else { 0 };
-        assert!(clean.frames().iter().filter(|frame| frame.step.as_str() == "share/shares").count() >= 10 + parties);
+        let said = clean.frames().iter().filter(|frame| frame.step.as_str() == "share/shares").count();
+        assert_eq!(said, 11, "the common seed, four exchanges, and both ends of the stream");
         for (n, frame) in clean.frames().iter().enumerate() {
             // All frames of the engine's own streams, and the first of each of the transfers'.
             if frame.frame > 0 && frame.step.as_str().contains("transfers") {
