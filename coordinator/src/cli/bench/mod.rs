@@ -4,6 +4,7 @@ mod data;
 mod entry;
 mod interop;
 mod memory;
+mod mpc;
 mod psi;
 mod table;
 
@@ -22,6 +23,8 @@ pub(crate) enum BenchCommand {
     Psi(psi::PsiArgs),
     /// Measure the intersection protocols one after another, and print a table
     Table(table::TableArgs),
+    /// Compute on shared numbers, in this process
+    Mpc(mpc::MpcArgs),
 }
 
 /// What every bench answers. Later kinds keep these fields and add their own.
@@ -77,6 +80,7 @@ pub(crate) async fn run(command: BenchCommand, programs: &Programs, as_json: boo
     let args = match command {
         BenchCommand::Psi(args) => args,
         BenchCommand::Table(args) => return table::run(&args, programs, as_json).await,
+        BenchCommand::Mpc(args) => return mpc::run(args).await,
     };
     let measured = psi::Measured::of(&args)?;
     let figures = psi::run(&args, &measured, programs, as_json).await?;

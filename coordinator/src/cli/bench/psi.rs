@@ -93,7 +93,7 @@ enum SuiteName {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum NetName {
+pub(super) enum NetName {
     /// Loopback as it is; in memory: no time at all
     Raw,
     Lan,
@@ -419,7 +419,7 @@ impl NetName {
         }
     }
 
-    fn net(self) -> Option<Net> {
+    pub(super) fn net(self) -> Option<Net> {
         match self {
             Self::Raw => None,
             Self::Lan => Some(Net::LAN),
