@@ -35,10 +35,12 @@ impl Fixed {
     /// The place where an owner's data enters: what is out of range, infinite or no number, is refused.
     ///
     /// # Errors
-    /// [`OutOfRange`] names the first row that does not fit.
+    /// [`OutOfRange`] names the first row that does not fit; the first of all where f + b does not leave room for a sign.
     pub fn encode<R: Ring>(self, values: &[f64]) -> Result<Vec<R>, OutOfRange> {
         let (bound, step) = (2f64.powi(self.whole as i32), 2f64.powi(self.fraction as i32));
-        let put = |(row, value): (usize, &f64)| match (value.abs() < bound).then(|| (value * step).round()) {
+        let put = |(row, value): (usize, &f64)| match (self.fits::<R>() && value.abs() < bound)
+            .then(|| (value * step).round())
+        {
             Some(steps) if steps.abs() < bound * step => Ok(R::from_i128(steps as i128)),
             _ => Err(OutOfRange { row: row as u64, whole: self.whole }),
         };
@@ -51,7 +53,7 @@ impl Fixed {
     /// [`OutOfRange`] names the first row that does not fit.
     pub fn encode_integers<R: Ring>(self, values: &[i64]) -> Result<Vec<R>, OutOfRange> {
         let put = |(row, value): (usize, &i64)| {
-            let fits = self.whole >= 64 || value.unsigned_abs() >> self.whole == 0;
+            let fits = self.fits::<R>() && (self.whole >= 64 || value.unsigned_abs() >> self.whole == 0);
             let steps = i128::from(*value) << self.fraction;
             if fits { Ok(R::from_i128(steps)) } else { Err(OutOfRange { row: row as u64, whole: self.whole }) }
         };
@@ -67,6 +69,11 @@ impl Fixed {
     pub fn decode<R: Ring>(self, values: &[R]) -> Vec<f64> {
         let step = 2f64.powi(-(self.fraction as i32));
         values.iter().map(|value| value.to_i128() as f64 * step).collect()
+    }
+
+    /// Whether every number has its own element, with its sign.
+    const fn fits<R: Ring>(self) -> bool {
+        self.bits() < R::BITS
     }
 
     /// Bits of an element's magnitude: f + b.

@@ -54,8 +54,8 @@ pub trait Correlation: Sized + Send + 'static {
     /// What one has who holds no part.
     fn absent(shape: &Self::Shape) -> Self;
 
-    /// Whether the party at `seat` can work a correction out from both parties' draws, as a spot check does.
-    fn checkable(_shape: &Self::Shape, _seat: Seat) -> bool {
+    /// Whether copies may be opened, as a spot check does: not where they share a secret with what is used.
+    fn checkable() -> bool {
         true
     }
 

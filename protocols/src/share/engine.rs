@@ -12,8 +12,8 @@
 //! A program is an `async` function of `&mut Engine`. At the two compute parties it computes; the helper runs the same
 //! function on absent shares, deals what each line needs and sends it ahead, as far as the link takes; and a rehearsal runs
 //! it without anybody, to tell its cost. So the three cannot get out of step, and the control flow of a program must depend
-//! on public values that all have. A number that only the two parties know, such as how many rows an opened bit left, is told by
-//! [`Engine::agree`].
+//! on public values that all have. A number that only the two parties know and that tells nothing of data, such as the sizes in a
+//! sort of rows that were shuffled first and of which no two are equal, is told by [`Engine::agree`].
 //!
 //! All exchanges of two parties share one channel, and a vector is one exchange: rounds are what a reader counts.
 
@@ -143,7 +143,7 @@ impl Engine {
     /// Sets up at `s`, where everybody in `seats` does.
     ///
     /// # Errors
-    /// [`Error::Bug`] where this party has no seat, or two; the others name a peer that breaks the protocol.
+    /// [`Error::Bug`] where this party has no seat or anybody has two; the others name a peer that breaks the protocol.
     pub async fn set_up(s: &Session, seats: &Seats) -> Result<Self> {
         let seat = seats.of(s.me())?;
         let other = match seat {
@@ -241,7 +241,7 @@ impl Engine {
     }
 
     /// Ends the computation at this seat; everybody else must have nothing more to say. Gives what a job's log keeps, for an
-    /// audit of the helper: nothing at a seat without evidence.
+    /// audit of the helper: nothing at a seat without evidence, and none of a computation that ended early.
     ///
     /// # Errors
     /// [`Error::Deviation`] where somebody had.
@@ -391,8 +391,14 @@ impl Seats {
         ];
         let mut mine = seats.into_iter().filter(|(party, _)| *party == Some(me)).map(|(_, seat)| seat);
         match (mine.next(), mine.next()) {
-            (Some(seat), None) => Ok(seat),
+            (Some(seat), None) if self.apart() => Ok(seat),
             _ => Err(Error::Bug(Bug("a party needs one seat of a computation on shares"))),
         }
+    }
+
+    /// Nobody is the helper of a computation and a party to it, or both of its parties.
+    fn apart(&self) -> bool {
+        let helper = self.helper.as_ref();
+        self.first != self.second && helper != Some(&self.first) && helper != Some(&self.second)
     }
 }

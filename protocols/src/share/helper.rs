@@ -2,9 +2,11 @@
 //! and never stored.
 //!
 //! **Claim.** A helper that colludes with neither party learns the program and its sizes: it receives nothing but what
-//! [`super::Engine::agree`] tells it. Each party's part is uniform to it but for the correlation.
+//! [`super::Engine::agree`] tells it, which a program keeps free of data. Each party's part is uniform to it but for the
+//! correlation.
 //! **Not claimed.** That what a helper deals is right: a wrong correction spoils results. [`super::Engine::spot_check`] finds it
-//! during a job, and [`super::Engine::replay`] after it: both parties keep [`Evidence`] of what they were dealt.
+//! during a job, and [`super::Engine::replay`] after it: both parties keep [`Evidence`] of what they were dealt. And its seeds
+//! are trusted to be fresh and apart: with one seed for both, each party could unmask what the other sends.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,12 +43,13 @@ pub(super) struct Dealt<C: Correlation> {
     pub(super) correction: Option<Vec<C::Word>>,
 }
 
-/// What a party keeps of what a helper dealt to it: no secret.
+/// What a party keeps of what a helper dealt to it. Its hashes are of what others do not know, so that nobody can test guesses
+/// of a party's numbers by them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// A hash of the seed it got.
     pub seed: [u8; 32],
-    /// A hash of all corrections it got, in their order: the second party's.
+    /// A hash of its seed and of all corrections it got, in their order: the second party's.
     pub corrections: Option<[u8; 32]>,
     /// What it told the helper: the second party.
     pub agreed: Vec<u64>,
@@ -59,7 +62,8 @@ pub(super) struct Seed {
     stream: Prg,
 }
 
-/// A hash over corrections, each with its length.
+/// A hash over corrections, each with its length, under a key: the other party knows all else of a correction but the numbers
+/// that it hides.
 pub(super) struct Log(Sha256);
 
 /// Deals what a helper dealt once more, from its seeds.
@@ -89,7 +93,8 @@ impl Dealer {
             }
             Seat::Second => {
                 let mut helper = Link::open(s, helper)?;
-                Self::Second { seed: helper.seed().await?, log: Log::new(), agreed: Vec::new(), helper }
+                let seed = helper.seed().await?;
+                Self::Second { log: Log::new(seed.seed), seed, agreed: Vec::new(), helper }
             }
             Seat::Helper => {
                 let (mut first, mut second) = (Link::open(s, &seats.first)?, Link::open(s, &seats.second)?);
@@ -122,7 +127,7 @@ impl Dealer {
                     s.compute(move || C::draw(&shape, Seat::Second, &mut Prg::new(seed)))
                 };
                 let (drawn, correction) = try_join(drawn, msg::receive(&mut helper.incoming, len)).await?;
-                let mut hash = std::mem::replace(log, Log::new());
+                let mut hash = std::mem::replace(log, Log::new(0));
                 let put = move || {
                     hash.add::<C::Word>(&correction);
                     let kept = checked.then(|| correction.clone());
@@ -143,6 +148,9 @@ impl Dealer {
 
     pub(super) async fn agree(&mut self, most: u64, number: Option<u64>) -> Result<u64> {
         match (self, number) {
+            (Self::First { .. } | Self::Second { .. }, Some(number)) if number > most => {
+                Err(Error::Bug(Bug("an agreed number above its bound")))
+            }
             (Self::First { .. }, Some(number)) => Ok(number),
             (Self::Second { helper, agreed, .. }, Some(number)) => {
                 msg::send(&mut helper.out, Arc::new(vec![number])).await?;
@@ -207,9 +215,9 @@ fn deal_both<C: Correlation>(shape: &C::Shape, [first, second]: [u128; 2]) -> (V
     (correction, C::kept(shape, first, second))
 }
 
-/// A hash of a correction, as two blocks.
+/// A hash of a correction that is opened, as two blocks.
 pub(super) fn digest<R: Ring>(correction: &[R]) -> [u128; 2] {
-    let mut log = Log::new();
+    let mut log = Log::new(0);
     log.add(correction);
     let digest: [u8; 32] = log.0.finalize().into();
     let (halves, _) = digest.as_chunks();
@@ -219,7 +227,7 @@ pub(super) fn digest<R: Ring>(correction: &[R]) -> [u128; 2] {
 impl Auditor {
     pub(super) fn new(session: SessionId, seeds: [u128; 2], agreed: Vec<u64>) -> Self {
         let next = agreed.iter().copied().collect();
-        Self { session, seeds: seeds.map(Seed::new), log: Log::new(), agreed, next }
+        Self { session, seeds: seeds.map(Seed::new), log: Log::new(seeds[1]), agreed, next }
     }
 
     pub(super) fn deal<C: Correlation>(&mut self, shape: &C::Shape) -> Dealt<C> {
@@ -277,8 +285,8 @@ impl Seed {
 }
 
 impl Log {
-    fn new() -> Self {
-        Self(Sha256::new_with_prefix(b"banyan/corrections/v1\0"))
+    fn new(key: u128) -> Self {
+        Self(Sha256::new_with_prefix(b"banyan/corrections/v1\0").chain_update(key.to_le_bytes()))
     }
 
     fn add<R: Ring>(&mut self, correction: &[R]) {

@@ -36,6 +36,9 @@ pub async fn permute<R: Ring>(
     table: &Matrix<R>,
 ) -> Result<Matrix<R>> {
     let rows = table.rows;
+    if table.columns == 0 {
+        return Ok(table.clone()); // rows of nothing are the same in any order
+    }
     let t = deal(e, owner, table).await?;
     let difference = match wanted {
         Some(wanted) if e.seat() == owner => {
@@ -63,6 +66,9 @@ pub async fn permute<R: Ring>(
 /// As [`permute`].
 pub async fn shuffle<R: Ring>(e: &mut Engine, table: &Matrix<R>) -> Result<Matrix<R>> {
     let mut table = table.clone();
+    if table.columns == 0 {
+        return Ok(table);
+    }
     for owner in [Seat::First, Seat::Second] {
         let t = deal(e, owner, &table).await?;
         let entries = apply_part(e, owner, 0, Vec::new(), &t, &table).await?.entries;

@@ -10,8 +10,11 @@
 //! ```
 //!
 //! **Claim.** A helper that deals a wrong correction in one place goes unnoticed with probability 1/n where only one copy is
-//! wrong, and for each such place; what both parties opened is of no use to it. The parties are semi-honest. What a deviating helper can do
-//! meanwhile is to spoil a result, since it receives nothing.
+//! wrong, and for each such place. The parties are semi-honest, and what they open is of copies that are never used. Products
+//! with a held matrix ([`crate::share::correlation::Held`]) are dealt once and not checked: their copies would share its mask.
+//!
+//! **Not claimed.** Anything of the helper's seeds, which are trusted to be fresh and to be told to one party each. One that
+//! gives both parties the same seed, or one of a few, lets each unmask what the other sends, and no check finds it.
 
 use std::sync::Arc;
 
@@ -32,7 +35,7 @@ impl Engine {
     }
 
     pub(super) fn checks<C: Correlation>(&self, shape: &C::Shape) -> bool {
-        self.copies > 1 && self.provider == Provider::Helper && C::correction_len(shape) > 0
+        C::checkable() && self.copies > 1 && self.provider == Provider::Helper && C::correction_len(shape) > 0
     }
 
     pub(super) async fn deal_checked<C: Correlation>(&mut self, shape: C::Shape) -> Result<C> {
@@ -50,7 +53,7 @@ impl Engine {
         let mine = Arc::new(mine.take(said).collect::<Vec<u128>>());
         let theirs = self.swap([dealt.len(), 3 * dealt.len()], mine).await?;
         let seat = self.seat();
-        if self.computes() && C::checkable(&shape, seat) {
+        if self.computes() {
             let count = dealt.len();
             let good = self.job(move || {
                 let good = |(n, copy): (usize, &Dealt<C>)| {

@@ -141,6 +141,31 @@ fn honest_helpers_pass_and_results_are_right() {
 }
 
 #[test]
+fn copies_of_a_held_mask_are_never_opened() {
+    let cost = |copies| {
+        let program = async |e: &mut Engine| {
+            e.spot_check(copies);
+            let held = HeldMatrix::<u64>::hold(e, Seat::First, 1, 4, None).await?;
+            let right = e.input(Seat::Second, 4, None);
+            held.times(e, &Matrix::new(4, 1, right)).await
+        };
+        Engine::rehearse(Provider::Helper, program).unwrap().1
+    };
+    assert_eq!(cost(8), cost(1));
+}
+
+#[test]
+fn nobody_has_two_seats() {
+    let party = |name: &str| PartyId::new(name).unwrap();
+    let seats =
+        |first, second, helper: &str| Seats { first: party(first), second: party(second), helper: Some(party(helper)) };
+    assert_eq!(seats("a", "b", "c").of(&party("b")).ok(), Some(Seat::Second));
+    for (first, second, helper) in [("a", "b", "a"), ("a", "b", "b"), ("a", "a", "b")] {
+        assert!(seats(first, second, helper).of(&party("b")).is_err(), "{first} {second} {helper}");
+    }
+}
+
+#[test]
 fn a_wrong_triple_does_not_survive_a_sacrifice() {
     let program = |spoil: bool| {
         async move |e: &mut Engine| {
@@ -194,8 +219,11 @@ fn an_audit_replays_an_honest_helper_and_not_another() {
 
 #[test]
 fn a_number_that_the_second_party_agrees_alone_has_its_bound() {
-    let ends = outcomes(1, async |e| e.agree(8, e.computes().then_some(9)).await);
+    let most = |seat| if seat == Seat::Helper { 8 } else { 9 };
+    let ends = outcomes(1, async |e| e.agree(most(e.seat()), e.computes().then_some(9)).await);
     assert!(matches!(&ends[2], Err(Error::Deviation { party, .. }) if party.as_str() == "second"));
+    let ends = outcomes(1, async |e| e.agree(8, e.computes().then_some(9)).await);
+    assert!(ends[..2].iter().all(|end| matches!(end, Err(Error::Bug(_)))), "a party knows the bound too");
 }
 
 /// Every byte that a party hears in a program that opens nothing, and every byte that it holds at the end, is uniform, whatever

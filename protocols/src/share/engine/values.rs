@@ -24,7 +24,10 @@ impl Engine {
                 assert_eq!(values.len(), len, "as many numbers as agreed");
                 Shares::new(values)
             }
-            _ if self.computes() => Shares::new(vec![R::ZERO; len]),
+            _ if self.computes() => {
+                assert!(owner != self.seat, "its owner brings what is its");
+                Shares::new(vec![R::ZERO; len])
+            }
             _ => Shares::absent(len),
         }
     }
@@ -36,7 +39,10 @@ impl Engine {
                 assert_eq!(bits.len(), len, "as many bits as agreed");
                 BitShares::new(bits)
             }
-            _ if self.computes() => BitShares::new(Bits::zeros(len)),
+            _ if self.computes() => {
+                assert!(owner != self.seat, "its owner brings what is its");
+                BitShares::new(Bits::zeros(len))
+            }
             _ => BitShares::absent(len),
         }
     }
