@@ -100,6 +100,11 @@ impl Oprf {
     }
 }
 
+/// What a run over a store of `count` items counts as work at either end: the elements of its correlation.
+pub(super) fn work(count: usize) -> u64 {
+    Shape::new(count).len() as u64
+}
+
 /// What the function costs for `count` keys of the receiver. The store takes no round of its own: it goes with the end mark
 /// of the vector evaluation, which is the last that its sender hears.
 pub(super) fn cost(count: usize, role: Role) -> Cost {

@@ -49,6 +49,10 @@ impl Protocol for Cardinality {
         counted.then(at_least_cost(role)).then(reveal_cost(Role::Receiver, role))
     }
 
+    fn work(&self, p: &Parameters, _: Role) -> u64 {
+        circuit::work(p)
+    }
+
     fn rows_max(&self, _: Role) -> u64 {
         circuit::BAND_MAX
     }
@@ -77,6 +81,10 @@ impl Protocol for Sum {
         let counted = circuit::cost(&Parameters { columns: 1, ..*p }, role).then(count_cost(bins, role));
         let summed = set_up_cost(role.other()).then(sum_where_cost(bins));
         counted.then(at_least_cost(role)).then(summed).then(reveal_cost(Role::Receiver, role))
+    }
+
+    fn work(&self, p: &Parameters, _: Role) -> u64 {
+        circuit::work(p)
     }
 
     fn rows_max(&self, _: Role) -> u64 {

@@ -69,6 +69,7 @@ fn costs_exactly_what_it_declares_and_less_below_the_minimum() {
             let run = run(&World::new("psi", 1).net(Net::ROUNDS), sum, p, &keys(0, 30), &keys(30 - common, 45));
             for (party, role) in run.report.parties.iter().zip([Role::Receiver, Role::Sender]) {
                 let declared = cost(role);
+                assert_eq!(party.work, Sum.work(&p, role), "progress ends at its end: {role}, sum {sum}");
                 // time is an estimate: nothing to compare
                 let cpu_us = declared.cpu_us;
                 let spent = Cost { rounds: run.report.rounds(), bytes_out: party.bytes_out, group_ops: 0, cpu_us };

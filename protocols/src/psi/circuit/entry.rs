@@ -37,6 +37,10 @@ impl Protocol for Circuit {
         cost(p, role)
     }
 
+    fn work(&self, p: &Parameters, _: Role) -> u64 {
+        work(p)
+    }
+
     fn rows_max(&self, _: Role) -> u64 {
         BAND_MAX
     }
@@ -63,6 +67,12 @@ impl Protocol for Circuit {
 const FIXED_US: u64 = 18_000;
 const RECEIVER_NS: (u64, u64) = (1_900, 70);
 const SENDER_NS: (u64, u64) = (1_720, 810);
+
+/// Half of it as the correlation of the programmable function is made, and half when the bins are compared, which takes about
+/// as long.
+pub(in crate::psi) fn work(p: &Parameters) -> u64 {
+    2 * oprf::work(p.sizes.receiver.min(BAND_MAX) as usize)
+}
 
 /// What a run costs up to its shares.
 pub(in crate::psi) fn cost(p: &Parameters, role: Role) -> Cost {

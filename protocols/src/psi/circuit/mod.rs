@@ -59,7 +59,7 @@ use local::{Found, Keys, Targets};
 use msg::{Hints, Seed};
 
 pub(super) use cuckoo::Bins;
-pub(super) use entry::cost;
+pub(super) use entry::{cost, work};
 
 /// The largest band: B stays below 2^23, and 40 + log2 B bits are what [`Transfers::equal`] compares.
 pub const BAND_MAX: u64 = 1 << 22;
@@ -119,6 +119,7 @@ pub(super) async fn receive(s: &Session, p: &Parameters, x: Table) -> Result<(Sh
         })
         .await?;
     let matches = transfers.equal(&s.step("equal"), targets, plan.width()).await?;
+    s.count_work(oprf::work(plan.receiver as usize));
     let (rows, receiver_columns) = own;
     Ok((Shared { rows, matches, sender_columns: columns, receiver_columns }, transfers))
 }
@@ -154,6 +155,7 @@ pub(super) async fn send(s: &Session, p: &Parameters, y: Table) -> Result<(Share
     hints.map_err(|_| Error::Chance("the store of hints"))?.send(&s.step("hints"), receiver).await?;
     let Targets { targets, masks } = targets;
     let matches = transfers.equal(&s.step("equal"), targets, plan.width()).await?;
+    s.count_work(oprf::work(plan.receiver as usize));
     Ok((Shared { rows: Vec::new(), matches, sender_columns: masks, receiver_columns: Vec::new() }, transfers))
 }
 

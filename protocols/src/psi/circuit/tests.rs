@@ -107,6 +107,7 @@ fn costs_exactly_what_it_declares_whatever_the_true_sizes() {
                 // time is an estimate: nothing to compare
                 let spent = Cost { rounds, bytes_out, group_ops, cpu_us: declared.cpu_us };
                 assert_eq!(spent, declared, "{n} x {m} {role}");
+                assert_eq!(party.work, Circuit.work(&p, role), "progress ends at its end: {n} x {m} {role}");
             }
         }
     }

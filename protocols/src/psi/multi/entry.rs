@@ -74,6 +74,11 @@ impl Protocol for Multi {
         Cost { rounds: oprf.rounds + 2, bytes_out, group_ops: oprf.group_ops, cpu_us }
     }
 
+    fn work(&self, p: &Parameters, role: Role) -> u64 {
+        let peers = if role == Role::Receiver { u64::from(p.senders) } else { 1 };
+        peers * oprf::work(p.sizes.receiver as usize)
+    }
+
     fn rows_max(&self, _: Role) -> u64 {
         BAND_MAX
     }

@@ -51,6 +51,7 @@ fn agrees(ranges: &[std::ops::Range<u64>]) {
         let (declared, rounds) = (Multi.cost(&p, role), run.report.rounds());
         let spent = (report.bytes_out, rounds);
         assert_eq!(spent, (declared.bytes_out, declared.rounds), "{} of {ranges:?}", report.party);
+        assert_eq!(report.work, Multi.work(&p, role), "progress ends at its end: {} of {ranges:?}", report.party);
     }
     let outputs = run.values().unwrap();
     assert_eq!(outputs[0], oracle(&sets), "{ranges:?}");
