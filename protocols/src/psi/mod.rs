@@ -9,6 +9,8 @@ pub mod rr22;
 
 mod oprf;
 mod set;
+#[cfg(test)]
+mod testing;
 pub mod unbalanced;
 
 use std::future::Future;

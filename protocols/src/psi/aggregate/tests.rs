@@ -2,16 +2,8 @@ use super::*;
 use crate::catalogue::{Cost, Input, Protocol, Sizes};
 use crate::error::{Error, Fault};
 use crate::items::Items;
-use crate::party::{PartyId, Roster};
+use crate::psi::testing::{keys, pair};
 use crate::sim::{Edit, Net, Run, World};
-
-fn pair() -> Roster {
-    Roster::pair(PartyId::new("bank").unwrap(), PartyId::new("bureau").unwrap())
-}
-
-fn keys(first: u64, count: u64) -> Items {
-    (first..first + count).map(|number| format!("id-{number:016}")).collect()
-}
 
 /// The number of the sender's row.
 fn number(row: u64) -> u64 {

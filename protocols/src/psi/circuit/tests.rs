@@ -8,17 +8,8 @@ use super::*;
 use crate::catalogue::{Cost, Form, Input, Output, Protocol, Sizes};
 use crate::error::Fault;
 use crate::message::Malformed;
-use crate::party::{PartyId, Roster};
+use crate::psi::testing::{keys, pair};
 use crate::sim::{Edit, Net, Run, World};
-
-fn pair() -> Roster {
-    Roster::pair(PartyId::new("bank").unwrap(), PartyId::new("bureau").unwrap())
-}
-
-/// `count` keys from `first` on.
-fn keys(first: u64, count: u64) -> Items {
-    (first..first + count).map(|number| format!("id-{number:016}")).collect()
-}
 
 /// Numbers that use all bits.
 fn column(rows: u64, seed: u64) -> Column {

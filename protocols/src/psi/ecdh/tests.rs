@@ -6,10 +6,11 @@ mod parse;
 mod tamper;
 mod vectors;
 
-use crate::catalogue::{Form, Input, Output, Parameters, Protocol, Sizes};
+use crate::catalogue::{Form, Input, Output, Parameters, Protocol};
 use crate::error::Result;
 use crate::items::Items;
-use crate::party::{PartyId, Role, Roster};
+use crate::party::Role;
+use crate::psi::testing::{bank, bureau, keys, pair, parameters};
 use crate::session::Session;
 use crate::sim::{Run, World};
 
@@ -17,28 +18,6 @@ use super::{BATCH, Ecdh, Named};
 use crate::suite::group::{Curve25519, Ristretto255, Sm2Curve};
 
 const FORMS: [Form; 3] = [Form::RowsToReceiver, Form::RowsToBoth, Form::Cardinality];
-
-fn bank() -> PartyId {
-    PartyId::new("bank").unwrap()
-}
-
-fn bureau() -> PartyId {
-    PartyId::new("bureau").unwrap()
-}
-
-/// The bank receives, the bureau sends.
-fn pair() -> Roster {
-    Roster::pair(bank(), bureau())
-}
-
-fn parameters(form: Form, receiver: u64, sender: u64) -> Parameters {
-    Parameters::new(Sizes { receiver, sender }, form)
-}
-
-/// `count` keys from `first` on.
-fn keys(first: u64, count: u64) -> Items {
-    (first..first + count).map(|number| format!("id-{number:016}")).collect()
-}
 
 fn copy(items: &Items) -> Items {
     items.iter().collect()

@@ -5,37 +5,16 @@ mod cheat;
 mod parse;
 mod vectors;
 
-use crate::catalogue::{Form, Input, Output, Parameters, Protocol, Sizes};
+use crate::catalogue::{Form, Input, Output, Parameters, Protocol};
 use crate::items::Items;
-use crate::party::{PartyId, Role, Roster};
+use crate::party::Role;
+use crate::psi::testing::{bank, bureau, keys, pair, parameters};
 use crate::sim::{Run, World};
 
 use super::{EcSuite, Interop};
 
 const FORMS: [Form; 2] = [Form::RowsToReceiver, Form::RowsToBoth];
 const SUITES: [Interop; 3] = [Interop::X25519, Interop::SM2, Interop::SM3];
-
-fn bank() -> PartyId {
-    PartyId::new("bank").unwrap()
-}
-
-fn bureau() -> PartyId {
-    PartyId::new("bureau").unwrap()
-}
-
-/// The bank receives, the bureau sends.
-fn pair() -> Roster {
-    Roster::pair(bank(), bureau())
-}
-
-fn parameters(form: Form, receiver: u64, sender: u64) -> Parameters {
-    Parameters::new(Sizes { receiver, sender }, form)
-}
-
-/// `count` keys from `first` on.
-fn keys(first: u64, count: u64) -> Items {
-    (first..first + count).map(|number| format!("id-{number:016}")).collect()
-}
 
 /// With several batches even for small bands.
 fn small(protocol: Interop, batch: usize) -> Interop {

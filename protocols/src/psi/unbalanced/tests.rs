@@ -9,7 +9,8 @@ mod prepared;
 use crate::catalogue::{Form, Input, Output, Parameters, Protocol, Sizes};
 use crate::error::Result;
 use crate::items::Items;
-use crate::party::{PartyId, Role, Roster};
+use crate::party::Role;
+use crate::psi::testing::{bank, bureau, keys, pair};
 use crate::session::Session;
 use crate::sim::{Run, World};
 
@@ -17,26 +18,8 @@ use super::{Epoch, Unbalanced};
 
 const EPOCH: Epoch = Epoch { id: [7; 16], not_after_s: 1_800_000_000 };
 
-fn bank() -> PartyId {
-    PartyId::new("bank").unwrap()
-}
-
-fn bureau() -> PartyId {
-    PartyId::new("bureau").unwrap()
-}
-
-/// The bank receives, the bureau sends.
-fn pair() -> Roster {
-    Roster::pair(bank(), bureau())
-}
-
 fn parameters(receiver: u64, sender: u64) -> Parameters {
     Parameters::new(Sizes { receiver, sender }, Form::RowsToReceiver)
-}
-
-/// `count` keys from `first` on.
-fn keys(first: u64, count: u64) -> Items {
-    (first..first + count).map(|number| format!("id-{number:016}")).collect()
 }
 
 /// Several messages even for small bands.
